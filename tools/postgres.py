@@ -176,7 +176,9 @@ def _as(user: pwd.struct_passwd | None) -> dict[str, Any]:
 
 
 def _may_enter(folder: Path, user: pwd.struct_passwd | None) -> bool:
-    return subprocess.run(["test", "-x", folder.resolve()], **_as(user), check=False).returncode == 0
+    return (
+        subprocess.run(["test", "-x", folder.resolve()], **_as(user), check=False).returncode == 0
+    )
 
 
 @contextlib.contextmanager
@@ -351,9 +353,7 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], *, run: Path, log: 
             return
         except psycopg.OperationalError:
             if process.poll() is not None:
-                raise PostgresUnavailable(
-                    f"PostgreSQL did not start: {_complaint(log)}"
-                ) from None
+                raise PostgresUnavailable(f"PostgreSQL did not start: {_complaint(log)}") from None
             if time.monotonic() > deadline:
                 raise PostgresUnavailable(
                     f"PostgreSQL did not answer within a minute: see {log}."

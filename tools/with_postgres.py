@@ -1,7 +1,8 @@
 """Run a command with a throwaway PostgreSQL: `python tools/with_postgres.py CMD ...`.
 
 The command finds DATABASE_OWNER_URL and DATABASE_URL in its environment. Where they are set
-already, that server is used and none is started. Runs do not disturb each other.
+already, that server is used and none is started. Runs do not disturb each other. DEBUG is on
+unless it is set: what needs a throwaway database runs on a developer's machine.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 import psycopg
+
 from postgres import OLDEST_MAJOR, PostgresUnavailable, die_with_parent, throwaway
 
 
@@ -26,12 +28,6 @@ def given_server(environ: Mapping[str, str]) -> dict[str, str] | None:
                 "DATABASE_OWNER_URL is set and DATABASE_URL is not: set both, or neither."
             )
         return None
-    if not owner:
-        print(
-            "Warning: DATABASE_OWNER_URL is not set, so one role both owns the tables and serves: "
-            "the database no longer keeps the application from altering its own history.",
-            file=sys.stderr,
-        )
     for name, url in (("DATABASE_URL", serving), ("DATABASE_OWNER_URL", owner or serving)):
         try:
             with psycopg.connect(url, connect_timeout=10) as connection:
@@ -61,9 +57,15 @@ def database_urls(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
 def run(command: list[str]) -> int:
     """Run the command and return its exit code, as a shell would."""
     with database_urls(os.environ) as urls:
+        if "DATABASE_OWNER_URL" not in urls:
+            print(
+                "Warning: DATABASE_OWNER_URL is not set, so one role both owns the tables and "
+                "serves: the database cannot keep it from altering its own history.",
+                file=sys.stderr,
+            )
         process = subprocess.Popen(
             command,
-            env={**os.environ, **urls},
+            env={"DEBUG": "1", **os.environ, **urls},
             preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - no threads run here
         )
         # Ctrl-C reaches the command by itself, being in the same group; other endings we pass on.

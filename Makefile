@@ -1,0 +1,42 @@
+# What a developer runs. Needs Python 3.11 or newer and make, nothing else.
+
+PORT ?= 8000
+ARGS ?=
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
+RUN := .venv/bin/python
+WITH_POSTGRES := $(RUN) tools/with_postgres.py
+
+.PHONY: help environment demo demo-reset test check lock
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
+
+environment: ## make .venv, or bring it up to date
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer was found: install one, or name it: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) tools/environment.py
+
+demo: environment ## serve the sample school on http://127.0.0.1:8000 (PORT=8001 changes it)
+	@$(RUN) tools/demo.py --port "$(PORT)"
+
+demo-reset: environment ## forget the demo's data and start it afresh
+	@$(RUN) tools/demo.py --port "$(PORT)" --reset
+
+test: environment ## run the tests (ARGS="tests/test_x.py -k y" for some of them)
+	@$(WITH_POSTGRES) $(RUN) -m pytest $(ARGS)
+
+check: environment ## run the linters, the type checker and what else can be said without the tests
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	DEBUG=1 .venv/bin/mypy
+	.venv/bin/djhtml --check --tabwidth 2 templates
+	$(WITH_POSTGRES) $(RUN) manage.py makemigrations --check --dry-run
+	$(WITH_POSTGRES) $(RUN) manage.py check --fail-level WARNING
+	$(WITH_POSTGRES) $(RUN) -m pytest -q tests/test_layering.py tests/test_repository.py
+
+# uv is not among our dependencies: `pip install uv` where you lock. No header and no index
+# options, so that no address of a package index gets into the repository.
+LOCK := uv pip compile --generate-hashes --no-header --universal --python-version 3.11 pyproject.toml
+lock: ## resolve the dependencies of pyproject.toml anew (ARGS=--upgrade for newer versions)
+	$(LOCK) $(ARGS) --output-file requirements.txt > /dev/null
+	$(LOCK) $(ARGS) --group dev --constraints requirements.txt --output-file requirements-dev.txt > /dev/null
