@@ -1,0 +1,10 @@
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    name = "accounts"
+    verbose_name = "People"
+    append_only = {"accounts_auditlog": []}
+
+    def ready(self) -> None:
+        from . import checks, privileges, sign_in  # noqa: F401 - they register on import

@@ -1,0 +1,32 @@
+"""Writing the audit log."""
+
+from typing import Any
+
+from .models import AuditLog, School, User
+from .origin import Origin
+
+
+def record(
+    event: AuditLog.Event,
+    *,
+    origin: Origin,
+    school: School | None,
+    user: User | None,
+    detail: str = "",
+    metadata: dict[str, Any] | None = None,
+) -> None:
+    """Add a row to the audit log.
+
+    Call inside ``enter(school)`` when the row has a school; row-level security refuses it
+    elsewhere. Without a school it may be called anywhere, and nobody of a school reads it.
+    """
+    AuditLog.objects.create(
+        school=school,
+        user=user,
+        event=event,
+        at=origin.at,
+        ip=origin.ip,
+        user_agent=origin.user_agent,
+        detail=detail[:2000].replace("\x00", ""),
+        metadata=metadata or {},
+    )

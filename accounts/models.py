@@ -1,0 +1,217 @@
+"""Schools, people, what people are in a school, the audit log and the outbox.
+
+School, User and Membership cross schools: they are small, rarely written, and refer into no
+school. AuditLog and OutboxMessage belong to a school and stand behind row-level security.
+"""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from .ids import IdField
+
+
+class School(models.Model):
+    """One school, with its policy. Everything else that the product stores hangs on one."""
+
+    class FirstGrades(models.TextChoices):
+        WAIT = "wait", "wait for the office"
+        STAND = "stand", "stand at once when the section's own instructor enters them"
+
+    id = IdField()
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=80, unique=True)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    source_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    first_grades = models.CharField(
+        max_length=8, choices=FirstGrades, default=FirstGrades.WAIT, verbose_name="first grades"
+    )
+    teachers_restricted = models.BooleanField(
+        default=False, verbose_name="teachers see their own sections only"
+    )
+    immaterial_fields = ArrayField(
+        models.CharField(max_length=40),
+        default=list,
+        blank=True,
+        verbose_name="section fields whose change is not told to pupils",
+    )
+    guardians_copied = models.BooleanField(default=False)
+    comment_length = models.PositiveIntegerField(
+        default=2000, verbose_name="longest comment, in characters"
+    )
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                name="school_first_grades_known",
+                condition=models.Q(first_grades__in=["wait", "stand"]),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(
+        self, email: str, password: str | None = None, *, name: str = "", **fields: Any
+    ) -> "User":
+        """Make a user; without a password they cannot sign in until they have set one by mail."""
+        user = self.model(email=email.strip().lower(), name=name, **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Make an operator of the installation. Being operator shows no pupil's data."""
+        return self.create_user(email, password, is_operator=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username)
+
+
+class User(AbstractBaseUser):
+    """A person who signs in by e-mail. What they may do stands in their memberships."""
+
+    id = IdField()
+    email = models.EmailField(max_length=254, unique=True)
+    name = models.CharField(max_length=200, blank=True)
+    is_active = models.BooleanField(default=True)
+    is_operator = models.BooleanField(default=False)
+    joined_at = models.DateTimeField(default=timezone.now)
+
+    objects = UserManager()
+
+    EMAIL_FIELD = "email"
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                name="user_email_lower_case", condition=models.Q(email=Lower("email"))
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Refuse: what a person did must keep its author. Set ``is_active`` to False instead."""
+        raise TypeError("A user is deactivated, never deleted.")
+
+    # Django's admin asks these three. Permission is by membership (accounts.in_school), so they
+    # grant nothing.
+    @property
+    def is_staff(self) -> bool:
+        return self.is_active
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        return False
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return False
+
+
+class Membership(models.Model):
+    """What a person is in a school. Deactivated, never deleted: authors point at it."""
+
+    class Role(models.TextChoices):
+        TEACHER = "teacher", "teacher"
+        OFFICE = "office", "office"
+
+    id = IdField()
+    school = models.ForeignKey(
+        School, on_delete=models.PROTECT, related_name="memberships", db_index=False
+    )
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="memberships")
+    role = models.CharField(max_length=8, choices=Role, default=Role.TEACHER)
+    is_active = models.BooleanField(default=True)
+    source_id = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 - unknown is null, so that it may repeat
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["school", "user"], name="membership_once"),
+            models.UniqueConstraint(fields=["school", "id"], name="membership_school_id"),
+            models.UniqueConstraint(fields=["school", "source_id"], name="membership_source_id"),
+            models.CheckConstraint(
+                name="membership_role_known", condition=models.Q(role__in=["teacher", "office"])
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.role})"
+
+    @property
+    def is_office(self) -> bool:
+        return self.role == self.Role.OFFICE
+
+
+class AuditLog(models.Model):
+    """Security-relevant events (ADR-009): who, when, from where. Rows are only ever added.
+
+    ``school`` is null for what happened outside every school, such as a wrong e-mail at sign-in.
+    """
+
+    class Event(models.TextChoices):
+        SIGN_IN = "sign_in", "signed in"
+        SIGN_IN_FAILED = "sign_in_failed", "failed to sign in"
+        SIGN_OUT = "sign_out", "signed out"
+        REFUSAL = "refusal", "was refused"
+        DECISION = "decision", "decided"
+        EXPORT = "export", "exported"
+        VIEW = "view", "looked at"
+        PEOPLE = "people", "changed people or policy"
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, null=True, db_index=False)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, null=True)
+    event = models.CharField(max_length=16, choices=Event)
+    at = models.DateTimeField()
+    ip = models.GenericIPAddressField(null=True)
+    user_agent = models.TextField(blank=True)
+    detail = models.TextField(blank=True)
+    metadata = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = (models.Index(fields=["school", "at"], name="auditlog_school_at"),)
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.event} {self.detail}"
+
+
+class OutboxMessage(models.Model):
+    """A message that leaves after the transaction that wrote it. ``key`` makes it go out once."""
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    key = models.CharField(max_length=200)
+    to = models.EmailField(max_length=254)
+    subject = models.CharField(max_length=300)
+    body = models.TextField()
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    attempts = models.PositiveIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True)
+    given_up_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="outboxmessage_school_id"),
+            models.UniqueConstraint(fields=["school", "key"], name="outboxmessage_once"),
+        )
+        indexes = (
+            models.Index(
+                fields=["school", "due_at"],
+                name="outboxmessage_due",
+                condition=models.Q(sent_at__isnull=True, given_up_at__isnull=True),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.to}: {self.subject}"

@@ -1,0 +1,339 @@
+"""What the ledger tracks: each app declares its entities, their fields and their rules here.
+
+The names of entity types and fields are stable: they stand in the ledger for ever, whatever the
+columns are called. A name that the registry does not know is an error, never silence.
+"""
+
+import dataclasses
+import datetime as dt
+import decimal
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db.models import Model
+
+if TYPE_CHECKING:
+    from accounts.models import Membership
+
+    from .deciding import Act
+    from .judgement import Judged
+    from .projector import Move
+    from .propose import Draft
+
+EXISTS = "exists"
+TRUE, FALSE = "true", "false"
+
+
+class Invalid(ValueError):
+    """A value that its field does not take. The message is for the person who typed it."""
+
+
+Cleaner = Callable[[str], str | None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reference:
+    """What a field's value is the id of.
+
+    ``entity_type`` is set when the target is itself tracked. ``required``: without its target the
+    record is not materialised, its changes wait, suspended. Otherwise a missing target projects
+    as null.
+    """
+
+    table: str
+    column: str = "id"
+    entity_type: str | None = None
+    required: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Field:
+    """A cell's kind: its stable ``name``, its column, how text becomes canonical, what is blank."""
+
+    name: str
+    label: str
+    clean: Cleaner
+    column: str = ""
+    blank: Any = None
+    reference: Reference | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def references_entity(self) -> bool:
+        return self.reference is not None and self.reference.entity_type is not None
+
+
+class Rules:
+    """What an app adds to the ledger's own rules for one entity type. Each method may stay as is.
+
+    They run inside a school, for many rows at once, and cost a number of statements that does not
+    grow with the rows.
+    """
+
+    def clean(self, drafts: "Sequence[Draft]", *, by: "Membership") -> None:
+        """Refuse or canonicalise drafts that the field alone cannot judge (``Draft.refuse``)."""
+
+    def need_two_people(self, drafts: "Sequence[Draft]") -> "set[Draft]":
+        """Return the drafts that a second person must approve."""
+        return set()
+
+    def proposed(self, drafts: "Sequence[Draft]", *, by: "Membership") -> None:
+        """Write what stands beside the new changes."""
+
+    def judge(self, judged: "Sequence[Judged]") -> None:
+        """Refuse changes that can no longer be approved (``Judged.refuse``)."""
+
+    def decided(self, act: "Act", judged: "Sequence[Judged]", *, approved: bool) -> None:
+        """Stamp what stands beside changes that ``act`` has just approved or declined."""
+
+    def moved(self, act: "Act", moves: "Sequence[Move]") -> None:
+        """Write the effects of the cells of this type whose authoritative value ``act`` moved."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tracked:
+    """An entity type: its authoritative table and how the ledger adds up to it."""
+
+    entity_type: str
+    label: str
+    model: type[Model]
+    fields: Mapping[str, Field]
+    natural_keys: tuple[tuple[str, ...], ...]
+    title: str
+    rules: Rules
+
+    @property
+    def table(self) -> str:
+        return self.model._meta.db_table
+
+    def field(self, name: str) -> Field:
+        """Return a field by its stable name. Raises UnknownName."""
+        try:
+            return self.fields[name]
+        except KeyError:
+            raise UnknownName(f"{self.entity_type} has no field {name!r}") from None
+
+    @property
+    def required(self) -> tuple[Field, ...]:
+        """The references without which a record is not materialised."""
+        return tuple(f for f in self.fields.values() if f.reference and f.reference.required)
+
+
+class UnknownName(LookupError):
+    """The ledger, or a caller, names an entity type or field that no app has registered."""
+
+
+_tracked: dict[str, Tracked] = {}
+
+
+def track(
+    model: type[Model],
+    *,
+    fields: Iterable[Field],
+    title: str,
+    natural_keys: Iterable[tuple[str, ...]] = (),
+    rules: Rules | None = None,
+    entity_type: str | None = None,
+) -> Tracked:
+    """Declare that the ledger tracks ``model``. Call in dependency order: parents first.
+
+    ``natural_keys`` name fields whose values together may stand once in a school. ``title`` is a
+    format string over the fields that says in a few words which record it is; a reference in it
+    is replaced by the title of what it refers to.
+    """
+    entity_type = entity_type or model._meta.model_name or ""
+    columns = {f.name: f for f in model._meta.get_fields() if hasattr(f, "column")}
+    declared = {}
+    for field in fields:
+        declared[field.name] = dataclasses.replace(
+            field, column=field.column or columns[field.name].column
+        )
+    tracked = Tracked(
+        entity_type=entity_type,
+        label=str(model._meta.verbose_name),
+        model=model,
+        fields=declared,
+        natural_keys=tuple(natural_keys),
+        title=title,
+        rules=rules or Rules(),
+    )
+    _tracked[entity_type] = tracked
+    return tracked
+
+
+def get(entity_type: str) -> Tracked:
+    """Return what is registered for an entity type. Raises UnknownName."""
+    try:
+        return _tracked[entity_type]
+    except KeyError:
+        raise UnknownName(f"no app tracks {entity_type!r}") from None
+
+
+def in_order() -> list[Tracked]:
+    """Return all entity types, parents before children."""
+    return list(_tracked.values())
+
+
+# The kinds of fields. ----------------------------------------------------------------------------
+
+
+def _no_nul(text: str) -> str:
+    if "\x00" in text:
+        raise Invalid("This text holds a character (NUL) that no database can keep. Delete it.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Invalid(
+            "This text holds half of a character (a lone surrogate). Type it again."
+        ) from None
+    return text
+
+
+def text(
+    name: str, label: str, *, longest: int = 200, blank: str | None = "", visible: bool = False
+) -> Field:
+    """A text, kept as typed. ``longest`` in characters; ``visible``: refuse one of spaces only."""
+
+    def clean(typed: str) -> str | None:
+        _no_nul(typed)
+        if len(typed) > longest:
+            raise Invalid(
+                f"{label.capitalize()} is too long: {len(typed):,} characters, "
+                f"and {longest:,} is the most."
+            )
+        if visible and typed and not any(_shows(character) for character in typed):
+            raise Invalid(f"{label.capitalize()} holds nothing that can be seen.")
+        return typed.replace("\r\n", "\n") or None
+
+    return Field(name=name, label=label, clean=clean, blank=blank)
+
+
+def _shows(character: str) -> bool:
+    return not character.isspace() and character.isprintable()
+
+
+def key(name: str, label: str, *, longest: int = 60) -> Field:
+    """A short text that names a record, such as a code: spaces around it do not count."""
+    kept = text(name, label, longest=longest, blank=None)
+    return dataclasses.replace(kept, clean=lambda typed: kept.clean(typed.strip()))
+
+
+def email(name: str, label: str) -> Field:
+    """An e-mail address."""
+
+    def clean(typed: str) -> str | None:
+        typed = _no_nul(typed).strip()
+        if not typed:
+            return None
+        try:
+            validate_email(typed)
+        except ValidationError:
+            raise Invalid(
+                f"“{typed[:80]}” is not an e-mail address, such as a.name@school.example."
+            ) from None
+        return typed
+
+    return Field(name=name, label=label, clean=clean, blank="")
+
+
+def date(name: str, label: str) -> Field:
+    """A date, typed and kept as YYYY-MM-DD."""
+
+    def clean(typed: str) -> str | None:
+        typed = typed.strip()
+        if not typed:
+            return None
+        try:
+            value = dt.date.fromisoformat(typed)
+        except ValueError:
+            raise Invalid(
+                f"“{typed[:40]}” is not a date: year-month-day, such as 2026-09-01."
+            ) from None
+        if not 1900 <= value.year <= 2200:
+            raise Invalid(f"The year {value.year} cannot be right.")
+        return value.isoformat()
+
+    return Field(name=name, label=label, clean=clean)
+
+
+def whole_number(name: str, label: str, *, least: int = 0, most: int = 100_000) -> Field:
+    """A whole number within bounds."""
+
+    def clean(typed: str) -> str | None:
+        typed = typed.strip()
+        if not typed:
+            return None
+        if not (typed.isascii() and typed.isdigit()) or not least <= int(typed[:12]) <= most:
+            raise Invalid(f"“{typed[:40]}” is not a whole number from {least:,} to {most:,}.")
+        return str(int(typed))
+
+    return Field(name=name, label=label, clean=clean)
+
+
+def amount(name: str, label: str, *, decimals: int, most: int) -> Field:
+    """A decimal number from 0, kept with all its decimals, as the column shows it."""
+
+    def clean(typed: str) -> str | None:
+        typed = typed.strip().replace(",", ".")
+        if not typed:
+            return None
+        try:
+            value = decimal.Decimal(typed)
+        except decimal.InvalidOperation:
+            raise Invalid(f"“{typed[:40]}” is not a number.") from None
+        rounded = (
+            value.quantize(decimal.Decimal(1).scaleb(-decimals)) if value.is_finite() else value
+        )
+        if rounded != value or not 0 <= value <= most:
+            raise Invalid(
+                f"“{typed[:40]}” is not a number from 0 to {most} with {decimals} decimals."
+            )
+        return str(rounded)
+
+    return Field(name=name, label=label, clean=clean, blank="0")
+
+
+def choice(name: str, label: str, choices: Sequence[str], *, blank: str = "") -> Field:
+    """One of a few words."""
+
+    def clean(typed: str) -> str | None:
+        if typed and typed not in choices:
+            raise Invalid(f"“{typed[:40]}” is not one of: {', '.join(choices)}.")
+        return typed or None
+
+    return Field(name=name, label=label, clean=clean, blank=blank, choices=tuple(choices))
+
+
+def reference(
+    name: str,
+    label: str,
+    to: type[Model],
+    *,
+    column: str = "id",
+    tracked: bool = True,
+    required: bool = False,
+) -> Field:
+    """The id of another record of the school. ``tracked``: the ledger tracks it too."""
+
+    def clean(typed: str) -> str | None:
+        if not typed.strip():
+            return None
+        try:
+            return str(uuid.UUID(typed.strip()))
+        except ValueError:
+            raise Invalid(f"Choose the {label} from the list.") from None
+
+    return Field(
+        name=name,
+        label=label,
+        clean=clean,
+        reference=Reference(
+            table=to._meta.db_table,
+            column=column,
+            entity_type=to._meta.model_name if tracked else None,
+            required=required,
+        ),
+    )

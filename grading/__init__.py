@@ -1,0 +1,1 @@
+"""Marks: terms, courses, sections, enrolments, scales, corrections, and the mark sheet."""

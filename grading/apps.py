@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+
+
+class GradingConfig(AppConfig):
+    name = "grading"
+    append_only = {
+        "grading_gradecorrection": ["status", "approved_by_id", "approved_at", "decision_id"],
+        "grading_coursechangehistory": [],
+        "grading_gradingscale": ["retired_at"],
+        "grading_gradingstep": [],
+    }
+
+    def ready(self) -> None:
+        from . import tracked  # noqa: F401 - it registers what the ledger tracks

@@ -1,0 +1,352 @@
+"""The authoritative tables of marks, the scales they are read by, and what decisions leave behind.
+
+Term, Course, Room, Section and Enrollment are written by the projector alone. GradingScale is
+configuration: immutable, a new version is a new row. GradeCorrection (ADR-006) and
+CourseChangeHistory (ADR-009) only grow.
+"""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from accounts.ids import IdField
+from accounts.models import School
+from changes.guard import written_by_projector
+from changes.models import Change, Decision, SchoolForeignKey
+from students.models import Student
+
+
+def _unique_per_school(name: str, *fields: str) -> models.UniqueConstraint:
+    return models.UniqueConstraint(
+        fields=["school", *fields], name=name, deferrable=models.Deferrable.IMMEDIATE
+    )
+
+
+class Term(models.Model):
+    """A term. Marks are entered from ``marks_open_on`` to ``marks_close_on``, both included, in
+    the school's time zone; without these dates the term is open."""
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    name = models.TextField(blank=True)
+    starts_on = models.DateField(null=True)
+    ends_on = models.DateField(null=True)
+    registration_opens_on = models.DateField(null=True)
+    marks_open_on = models.DateField(null=True)
+    marks_close_on = models.DateField(null=True)
+    source_id = models.TextField(null=True)  # noqa: DJ001 - unknown is null, so that it may repeat
+
+    class Meta:
+        triggers = (written_by_projector,)
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="term_school_id"),
+            _unique_per_school("term_source_id", "source_id"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Course(models.Model):
+    """A course, with its credits."""
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    code = models.TextField(null=True)  # noqa: DJ001 - unknown is null, so that it may repeat
+    title = models.TextField(blank=True)
+    credits = models.DecimalField(max_digits=6, decimal_places=2, default=0)
+    source_id = models.TextField(null=True)  # noqa: DJ001 - unknown is null, so that it may repeat
+
+    class Meta:
+        triggers = (written_by_projector,)
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="course_school_id"),
+            _unique_per_school("course_code", "code"),
+            _unique_per_school("course_source_id", "source_id"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.code or ''} {self.title}".strip()
+
+
+class Room(models.Model):
+    """A room."""
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    name = models.TextField(null=True)  # noqa: DJ001 - unknown is null, so that it may repeat
+    source_id = models.TextField(null=True)  # noqa: DJ001 - unknown is null, so that it may repeat
+
+    class Meta:
+        triggers = (written_by_projector,)
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="room_school_id"),
+            _unique_per_school("room_name", "name"),
+            _unique_per_school("room_source_id", "source_id"),
+        )
+
+    def __str__(self) -> str:
+        return self.name or ""
+
+
+class GradingScale(models.Model):
+    """How marks are written: numbers within bounds, or letters; and the codes beside them.
+
+    Immutable: marks were checked against it. A school that marks differently makes a new version.
+    """
+
+    class Kind(models.TextChoices):
+        NUMERIC = "numeric", "numbers"
+        LETTERS = "letters", "letters"
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    name = models.CharField(max_length=80)
+    version = models.PositiveIntegerField(default=1)
+    kind = models.CharField(max_length=8, choices=Kind)
+    minimum = models.DecimalField(max_digits=8, decimal_places=3, null=True)
+    maximum = models.DecimalField(max_digits=8, decimal_places=3, null=True)
+    decimals = models.PositiveSmallIntegerField(default=0)
+    retired_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="gradingscale_school_id"),
+            models.UniqueConstraint(
+                fields=["school", "name", "version"], name="gradingscale_name_version"
+            ),
+            models.CheckConstraint(
+                name="gradingscale_kind",
+                condition=Q(
+                    kind="numeric",
+                    minimum__isnull=False,
+                    maximum__isnull=False,
+                    maximum__gt=models.F("minimum"),
+                )
+                | Q(kind="letters", minimum__isnull=True, maximum__isnull=True),
+            ),
+            models.CheckConstraint(name="gradingscale_decimals", condition=Q(decimals__lte=3)),
+        )
+
+    def __str__(self) -> str:
+        return self.name if self.version == 1 else f"{self.name} (version {self.version})"
+
+
+class GradingStep(models.Model):
+    """One step of a scale (a letter, or a number from ``minimum`` up), or one of its codes.
+
+    ``points`` are grade points for the GPA; a code, or a step without points, is left out of it.
+    """
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    scale = SchoolForeignKey(GradingScale, related_name="steps")
+    is_code = models.BooleanField(default=False)
+    label = models.CharField(max_length=20)
+    meaning = models.CharField(max_length=80, blank=True)
+    minimum = models.DecimalField(max_digits=8, decimal_places=3, null=True)
+    points = models.DecimalField(max_digits=6, decimal_places=3, null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="gradingstep_school_id"),
+            models.UniqueConstraint(fields=["school", "scale", "label"], name="gradingstep_label"),
+            models.CheckConstraint(
+                name="gradingstep_code_has_no_points",
+                condition=Q(is_code=False) | Q(points__isnull=True, minimum__isnull=True),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Section(models.Model):
+    """A class: a course given in a term, by an instructor, to enrolled pupils."""
+
+    class DeliveryMode(models.TextChoices):
+        ROOM = "in person", "in person"
+        ONLINE = "online", "online"
+        HYBRID = "hybrid", "hybrid"
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    course = SchoolForeignKey(Course, related_name="sections")
+    term = SchoolForeignKey(Term, related_name="sections")
+    code = models.TextField(null=True)  # noqa: DJ001 - unknown is null, so that it may repeat
+    scale = SchoolForeignKey(GradingScale, null=True)
+    instructor = SchoolForeignKey(settings.AUTH_USER_MODEL, null=True)
+    room = SchoolForeignKey(Room, null=True)
+    capacity = models.PositiveIntegerField(null=True)
+    delivery_mode = models.TextField(blank=True)
+    schedule = models.TextField(blank=True)
+    source_id = models.TextField(null=True)  # noqa: DJ001 - unknown is null, so that it may repeat
+
+    class Meta:
+        triggers = (written_by_projector,)
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="section_school_id"),
+            _unique_per_school("section_code", "term", "code"),
+            _unique_per_school("section_source_id", "source_id"),
+        )
+        indexes = (
+            models.Index(fields=["school", "instructor"], name="section_instructor"),
+            models.Index(fields=["school", "course"], name="section_course"),
+            models.Index(fields=["school", "room"], name="section_room"),
+        )
+
+    def __str__(self) -> str:
+        return self.code or "section without code"
+
+
+class Enrollment(models.Model):
+    """A pupil in a section. ``grade`` is the one authoritative grade (ADR-006)."""
+
+    class Status(models.TextChoices):
+        ENROLLED = "enrolled", "enrolled"
+        WAITLISTED = "waitlisted", "waitlisted"
+        WITHDRAWN = "withdrawn", "withdrawn"
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    student = SchoolForeignKey(Student, related_name="enrollments")
+    section = SchoolForeignKey(Section, related_name="enrollments")
+    status = models.TextField(choices=Status, default=Status.ENROLLED)
+    grade = models.TextField(null=True)  # noqa: DJ001 - null is no grade, which is not ""
+    comment = models.TextField(blank=True)
+    source_id = models.TextField(null=True)  # noqa: DJ001 - unknown is null, so that it may repeat
+
+    class Meta:
+        triggers = (written_by_projector,)
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="enrollment_school_id"),
+            _unique_per_school("enrollment_once", "section", "student"),
+            _unique_per_school("enrollment_source_id", "source_id"),
+            models.CheckConstraint(
+                name="enrollment_status_known",
+                condition=Q(status__in=["enrolled", "waitlisted", "withdrawn"]),
+            ),
+            models.CheckConstraint(name="enrollment_grade_not_empty", condition=~Q(grade="")),
+        )
+        indexes = (models.Index(fields=["school", "student"], name="enrollment_student"),)
+
+    def __str__(self) -> str:
+        return f"{self.student_id} in {self.section_id}"
+
+
+class GradeCorrection(models.Model):
+    """A change of a grade that stands (ADR-006): what it was, what it became, who asked and why,
+    who decided and when. What was submitted never changes; the decision is written once.
+
+    ``enrollment`` is no foreign key in the database: the row stays when the enrolment vanishes.
+    """
+
+    class Kind(models.TextChoices):
+        CORRECTION = "correction", "correction"
+        REVERT = "revert", "revert"
+        REINSTATE = "reinstate", "reinstatement"
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "pending"
+        APPROVED = "approved", "approved"
+        REJECTED = "rejected", "rejected"
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    enrollment = SchoolForeignKey(Enrollment, related_name="corrections")
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.CORRECTION)
+    change = SchoolForeignKey(Change, null=True, related_name="corrections")
+    old_grade = models.TextField(null=True)  # noqa: DJ001 - null is no grade
+    new_grade = models.TextField(null=True)  # noqa: DJ001 - null is no grade
+    reason = models.TextField()
+    submitted_by = SchoolForeignKey(settings.AUTH_USER_MODEL)
+    submitted_at = models.DateTimeField()
+    status = models.CharField(max_length=8, choices=Status, default=Status.PENDING)
+    approved_by = SchoolForeignKey(settings.AUTH_USER_MODEL, null=True)
+    approved_at = models.DateTimeField(null=True)
+    decision = SchoolForeignKey(Decision, null=True, related_name="corrections")
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="gradecorrection_school_id"),
+            models.CheckConstraint(
+                name="gradecorrection_kind_known",
+                condition=Q(kind__in=["correction", "revert", "reinstate"]),
+            ),
+            models.CheckConstraint(
+                name="gradecorrection_second_person",
+                condition=~Q(kind="correction")
+                | Q(approved_by__isnull=True)
+                | ~Q(approved_by=models.F("submitted_by")),
+            ),
+            models.CheckConstraint(
+                name="gradecorrection_decided_whole",
+                condition=Q(
+                    status="pending",
+                    approved_by__isnull=True,
+                    approved_at__isnull=True,
+                    decision__isnull=True,
+                )
+                | Q(
+                    status__in=["approved", "rejected"],
+                    approved_by__isnull=False,
+                    approved_at__isnull=False,
+                    decision__isnull=False,
+                ),
+            ),
+            models.CheckConstraint(name="gradecorrection_reason", condition=~Q(reason="")),
+            models.UniqueConstraint(
+                fields=["school", "decision", "enrollment"],
+                name="gradecorrection_once_per_decision",
+                condition=Q(status="approved"),
+            ),
+            models.UniqueConstraint(
+                fields=["school", "change"],
+                name="gradecorrection_one_pending",
+                condition=Q(status="pending"),
+            ),
+        )
+        indexes = (
+            models.Index(fields=["school", "enrollment"], name="gradecorrection_enrollment"),
+            models.Index(fields=["school", "change"], name="gradecorrection_change"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.old_grade} -> {self.new_grade} ({self.status})"
+
+
+class CourseChangeHistory(models.Model):
+    """One row per changed field of a section per save (ADR-009). Rows are only ever added.
+
+    ``section`` is no foreign key in the database: the row stays when the section vanishes.
+    """
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    section = SchoolForeignKey(Section, related_name="history")
+    changed_by = SchoolForeignKey(settings.AUTH_USER_MODEL)
+    changed_at = models.DateTimeField()
+    field_name = models.CharField(max_length=40)
+    old_value = models.TextField(null=True)  # noqa: DJ001 - null: nothing stood there
+    new_value = models.TextField(null=True)  # noqa: DJ001 - null: nothing stands there
+    decision = SchoolForeignKey(Decision, related_name="section_history")
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="coursechangehistory_school_id"),
+            models.UniqueConstraint(
+                fields=["school", "decision", "section", "field_name"],
+                name="coursechangehistory_once",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=["school", "field_name", "changed_at"], name="coursechangehistory_field"
+            ),
+            models.Index(
+                fields=["school", "section", "changed_at"], name="coursechangehistory_section"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.field_name}: {self.old_value} -> {self.new_value}"

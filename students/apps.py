@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class StudentsConfig(AppConfig):
+    name = "students"
+
+    def ready(self) -> None:
+        from . import tracked  # noqa: F401 - it registers what the ledger tracks

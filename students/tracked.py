@@ -1,0 +1,22 @@
+"""What the ledger tracks of a pupil."""
+
+from changes import registry
+
+from .models import Student
+
+registry.track(
+    Student,
+    fields=[
+        registry.key("number", "number"),
+        registry.text("given_names", "given names", visible=True),
+        registry.text("family_name", "family name", visible=True),
+        registry.date("birth_date", "date of birth"),
+        registry.email("email", "e-mail"),
+        registry.email("guardian_email", "guardian’s e-mail"),
+        registry.text("year_level", "year level", longest=40),
+        registry.text("home_group", "home group", longest=40),
+        registry.key("source_id", "roster id", longest=255),
+    ],
+    natural_keys=[("number",), ("source_id",)],
+    title="{family_name}, {given_names}",
+)
