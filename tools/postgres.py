@@ -35,6 +35,7 @@ SERVING = "schoolmarks"
 DATABASE = "schoolmarks"
 OLDEST_MAJOR = 15
 SOCKET_PATH_LIMIT = 103  # bytes: 107 on Linux, 103 on macOS
+PATIENCE = 10  # seconds for a server that is going down
 RUN_PREFIX = "schoolmarks-pg-"
 
 
@@ -226,10 +227,10 @@ def _lock_file(data: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _lock(path: Path, *, patience: float = 10) -> Iterator[int]:
+def _lock(path: Path, *, patience: float | None = None) -> Iterator[int]:
     """Hold a lock that ends with the last process that has inherited it, however it ends."""
     with path.open("a") as file:
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + (PATIENCE if patience is None else patience)
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -390,7 +391,7 @@ def _make_roles(run: Path, *, may_create_databases: bool) -> None:
                 )
             )
         if not connection.execute(
-            "select from pg_database where datname = %s", [DATABASE]
+            "select 1 from pg_database where datname = %s", [DATABASE]
         ).fetchone():
             connection.execute(
                 sql.SQL("CREATE DATABASE {} OWNER {}").format(
