@@ -1,0 +1,38 @@
+"""The start page, the choice of school, and the answer to "are you alive"."""
+
+from django.contrib.auth.decorators import login_required
+from django.db import Error, connection
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from .in_school import SCHOOL_IN_SESSION, as_uuid, memberships_of
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    return redirect("classes")
+
+
+@require_POST
+@login_required
+def switch_school(request: HttpRequest) -> HttpResponse:
+    """Go to work in another of one's schools. Pages of the former one are refused from now on."""
+    wanted = as_uuid(request.POST.get("to"))
+    if wanted not in {membership.school_id for membership in memberships_of(request)}:
+        raise Http404
+    request.session[SCHOOL_IN_SESSION] = str(wanted)
+    return redirect("classes")
+
+
+@require_safe
+@never_cache
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Answer 200 when the database answers, else 503. Says nothing else to anybody."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+    except Error:
+        return HttpResponse("database does not answer\n", status=503, content_type="text/plain")
+    return HttpResponse("ok\n", content_type="text/plain")
