@@ -6,6 +6,10 @@ from django.http import HttpRequest
 
 
 def school(request: HttpRequest) -> dict[str, Any]:
-    """Add ``member`` and ``school`` where the request went through ``in_school``."""
+    """Add ``member``, ``school`` and ``other_schools`` to what went through ``in_school``."""
     member = getattr(request, "member", None)
-    return {"member": member, "school": member.school if member else None}
+    return {
+        "member": member,
+        "school": member.school if member else None,
+        "other_schools": getattr(request, "other_schools", []),
+    }

@@ -72,10 +72,13 @@ def current_membership(request: HttpRequest) -> Membership | None:
     """Return the membership that the session is at work in, or None for a person without one."""
     memberships = memberships_of(request)
     chosen = request.session.get(SCHOOL_IN_SESSION)
-    return next(
+    member = next(
         (each for each in memberships if str(each.school_id) == chosen),
         memberships[0] if memberships else None,
     )
+    # For the page's menu, which offers to switch, without asking again.
+    request.other_schools = [each.school for each in memberships if each != member]  # type: ignore[attr-defined]
+    return member
 
 
 def school_of_form(request: HttpRequest) -> str | None:
@@ -112,8 +115,7 @@ def in_school(role: Membership.Role | None = None) -> Callable[[View], View]:
             except PermissionDenied as refusal:
                 reason = str(refusal) or "You may not open this page."
                 _record_refusal(request, member, reason)
-                status = 409 if isinstance(refusal, WrongSchool) else 403
-                return render(request, "accounts/refused.html", {"reason": reason}, status=status)
+                return _refusal(request, reason, 409 if isinstance(refusal, WrongSchool) else 403)
             except Http404:
                 _record_refusal(request, member, f"not found: {request.path}")
                 raise
@@ -137,14 +139,14 @@ def _check(request: HttpRequest, member: Membership, role: Membership.Role | Non
         rendered_for = school_of_form(request)
         if rendered_for != str(member.school_id):
             raise WrongSchool(
-                f"This page belongs to another school than the one you are in now ({member.school}). "
-                "Nothing was saved, and nothing that you typed is lost: go back to the page, "
-                "choose its school again, and save."
+                "This page belongs to another school than the one you are in now "
+                f"({member.school}). Nothing was saved, and nothing that you typed is lost: go back "
+                "to the page, choose its school again, and save."
             )
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponseBase:
-    response = redirect_to_login(request.get_full_path())
+    response: HttpResponseBase = redirect_to_login(request.get_full_path())
     if request.headers.get("HX-Request"):
         # A fragment must not be replaced by a sign-in page: the page stays, with what was typed.
         response = render(request, "accounts/signed_out.html", status=401)
@@ -162,6 +164,13 @@ def _finish(response: Any) -> HttpResponseBase:
         spool.seek(0)
         response.streaming_content = iter(lambda: spool.read(65536), b"")
         response._resource_closers.append(spool.close)
+    return response
+
+
+def _refusal(request: Any, reason: str, status: int) -> HttpResponseBase:
+    response = render(request, "accounts/refused.html", {"reason": reason}, status=status)
+    # In a page of htmx it must not take the place of a field with what somebody typed there.
+    response["HX-Retarget"], response["HX-Reswap"] = "#notices", "innerHTML"
     return response
 
 
