@@ -140,8 +140,8 @@ def _check(request: HttpRequest, member: Membership, role: Membership.Role | Non
         if rendered_for != str(member.school_id):
             raise WrongSchool(
                 "This page belongs to another school than the one you are in now "
-                f"({member.school}). Nothing was saved, and nothing that you typed is lost: go back "
-                "to the page, choose its school again, and save."
+                f"({member.school}). Nothing was saved, and nothing that you typed is lost: go "
+                "back to the page, choose its school again, and save."
             )
 
 
