@@ -1,0 +1,72 @@
+"""``manage.py work``: sends what waits in the outbox, school by school."""
+
+import logging
+import signal
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import InterfaceError, OperationalError, connection
+
+from accounts import outbox
+from accounts.models import School
+
+logger = logging.getLogger(__name__)
+
+PAUSE = 5.0  # seconds between two looks at an empty outbox
+IN_A_ROW = 100  # of one school before the next has its turn
+
+
+class Command(BaseCommand):
+    help = "Sends the messages that wait in the outbox, until SIGTERM. Several may run at once."
+
+    stopping = False
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="send what is due, then end")
+
+    def handle(self, *args: Any, once: bool, **options: Any) -> None:
+        former = {
+            number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            self._work(once=once)
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+    def _stop(self, *args: Any) -> None:
+        # Only a note: the message at hand is finished first, so that it is not sent twice.
+        self.stopping = True
+
+    def _work(self, *, once: bool) -> None:
+        while not self.stopping:
+            try:
+                sent = self._round()
+            except (OperationalError, InterfaceError):
+                if once:
+                    raise
+                logger.exception("The database does not answer; trying again")
+                connection.close()
+                sent = 0
+            if sent:
+                self.stdout.write(f"{sent} handled")
+            elif once:
+                return
+            else:
+                self._pause()
+
+    def _round(self) -> int:
+        """Give each school its turn. Return how many messages were sent or put off."""
+        handled = 0
+        for school in School.objects.order_by("id"):
+            for _ in range(IN_A_ROW):
+                if self.stopping or not outbox.send_next(school):
+                    break
+                handled += 1
+        return handled
+
+    def _pause(self) -> None:
+        until = time.monotonic() + PAUSE
+        while not self.stopping and time.monotonic() < until:
+            time.sleep(0.2)

@@ -1,0 +1,108 @@
+"""Messages that leave after the transaction that wrote them.
+
+``post`` writes rows in the transaction of the decision they tell about; ``manage.py work`` sends
+them afterwards. A message may go out twice when the worker dies between the mail server's answer
+and its commit; both copies carry the same Message-ID, by which mail programs know the second.
+"""
+
+import dataclasses
+import datetime as dt
+import logging
+from collections.abc import Iterable
+from email.utils import parseaddr
+
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+from django.utils import timezone
+
+from .in_school import enter
+from .models import OutboxMessage, School
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 10  # the last one some nine hours after the first
+FIRST_WAIT = dt.timedelta(minutes=1)
+ANSWER_WITHIN = 30  # seconds; without a limit a silent mail server would hold a row for ever
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Message:
+    """``key`` says what the message is about: a second one with the same key is not written."""
+
+    key: str
+    to: str
+    subject: str
+    body: str
+
+
+def post(messages: Iterable[Message], *, school: School, at: dt.datetime) -> None:
+    """Write messages to be sent once the transaction is committed. Call inside the school."""
+    OutboxMessage.objects.bulk_create(
+        (
+            OutboxMessage(
+                school=school,
+                key=message.key,
+                to=message.to,
+                # A line break in a subject is a header of the sender's choice: mail refuses it.
+                subject=" ".join(message.subject.replace("\x00", "").split())[:300],
+                body=message.body.replace("\x00", ""),
+                created_at=at,
+                due_at=at,
+            )
+            for message in messages
+        ),
+        batch_size=1000,
+        ignore_conflicts=True,
+    )
+
+
+def send_next(school: School) -> bool:
+    """Send the message of the school that is due longest. Return whether there was one.
+
+    The row is locked while it is being sent, so that another worker passes it by; when this one
+    dies, the database lets go of the row and it is sent again. Opens its own transaction.
+    """
+    with enter(school):
+        now = timezone.now()
+        message = (
+            OutboxMessage.objects.select_for_update(skip_locked=True)
+            .filter(school=school, sent_at=None, given_up_at=None, due_at__lte=now)
+            .order_by("due_at", "id")
+            .first()
+        )
+        if message is None:
+            return False
+        message.attempts += 1
+        try:
+            _mail(message)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others leave
+            _put_off(message, error)
+        else:
+            message.sent_at = timezone.now()
+            message.last_error = ""
+        message.save(update_fields=["attempts", "due_at", "sent_at", "given_up_at", "last_error"])
+        return True
+
+
+def _mail(message: OutboxMessage) -> None:
+    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
+    EmailMessage(
+        subject=message.subject,
+        body=message.body,
+        to=[message.to],
+        headers={
+            "Message-ID": f"<{message.id}@{domain}>",
+            "Auto-Submitted": "auto-generated",  # so that no absence note answers it
+        },
+        connection=get_connection(timeout=ANSWER_WITHIN),
+    ).send()
+
+
+def _put_off(message: OutboxMessage, error: Exception) -> None:
+    message.last_error = f"{type(error).__name__}: {error}"[:2000].replace("\x00", "")
+    if message.attempts >= ATTEMPTS:
+        message.given_up_at = timezone.now()
+        logger.error("Gave up on message %s: %s", message.id, message.last_error)
+    else:
+        message.due_at = timezone.now() + FIRST_WAIT * 2 ** (message.attempts - 1)
+        logger.warning("Message %s was not sent: %s", message.id, message.last_error)
