@@ -53,8 +53,9 @@ def enter(school: School) -> Iterator[School]:
         cursor.execute("select set_config('schoolmarks.school', %s, true)", [str(school.pk)])
         with timezone.override(zoneinfo.ZoneInfo(school.time_zone)):
             yield school
-        # Reached only without an exception: a rollback puts the old setting back by itself.
-        cursor.execute("select set_config('schoolmarks.school', %s, true)", [outer])
+        # A rollback puts the old setting back by itself, and takes no more commands.
+        if not connection.needs_rollback:
+            cursor.execute("select set_config('schoolmarks.school', %s, true)", [outer])
 
 
 def memberships_of(request: HttpRequest) -> list[Membership]:
