@@ -38,7 +38,7 @@ def client_ip(request: HttpRequest) -> str | None:
         if len(hops) >= settings.TRUSTED_PROXIES:
             candidate = hops[-settings.TRUSTED_PROXIES].strip() or candidate
     try:
-        return str(ipaddress.ip_address(candidate))
+        return str(ipaddress.ip_address(candidate.partition("%")[0]))
     except ValueError:
         return None
 
