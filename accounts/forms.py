@@ -5,6 +5,7 @@ from typing import Any
 from allauth.account import forms as allauth_forms
 from allauth.account.adapter import get_adapter
 from django import forms
+from django.core.validators import MaxLengthValidator
 from django.http import HttpRequest
 
 from .models import User
@@ -28,6 +29,9 @@ class _Plain(forms.Form):
                 "required": "Enter your e-mail.",
                 "invalid": "This is not an e-mail address. It looks like name@school.example.",
             }
+            email.validators.append(
+                MaxLengthValidator(EMAIL_LENGTH, "This is longer than an e-mail address can be.")
+            )
             email.widget.attrs |= {"autocomplete": "username", "maxlength": EMAIL_LENGTH}
             email.widget.attrs |= {"autocapitalize": "none", "spellcheck": "false"}
 

@@ -93,6 +93,9 @@ def sign_in_failed(
     email = email.strip().lower().replace("\x00", "")[:254]
     user = User.objects.filter(email=email).first()
     origin = origin_of(request) if request is not None else Origin()
+    if user is None:
+        # No school may read these rows; whoever runs the installation sees this line.
+        logger.warning("Failed sign-in with an unknown e-mail from %s", origin.ip)
     _record(AuditLog.Event.SIGN_IN_FAILED, origin=origin, user=user, detail=email)
 
 
