@@ -7,6 +7,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 RUN := .venv/bin/python
 WITH_POSTGRES := $(RUN) tools/with_postgres.py
 
+# Recipes end in exec so that a signal to make reaches the command, not a shell before it.
+
 .PHONY: help environment demo demo-reset test check lock
 
 help: ## list these targets
@@ -17,13 +19,13 @@ environment: ## make .venv, or bring it up to date
 	@$(PYTHON) tools/environment.py
 
 demo: environment ## serve the sample school on http://127.0.0.1:8000 (PORT=8001 changes it)
-	@$(RUN) tools/demo.py --port "$(PORT)"
+	@exec $(RUN) tools/demo.py --port "$(PORT)"
 
 demo-reset: environment ## forget the demo's data and start it afresh
-	@$(RUN) tools/demo.py --port "$(PORT)" --reset
+	@exec $(RUN) tools/demo.py --port "$(PORT)" --reset
 
 test: environment ## run the tests (ARGS="tests/test_x.py -k y" for some of them)
-	@$(WITH_POSTGRES) $(RUN) -m pytest $(ARGS)
+	@exec $(WITH_POSTGRES) $(RUN) -m pytest $(ARGS)
 
 check: environment ## run the linters, the type checker and what else can be said without the tests
 	.venv/bin/ruff check .

