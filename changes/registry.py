@@ -73,24 +73,27 @@ class Rules:
     grow with the rows.
     """
 
-    def clean(self, drafts: "Sequence[Draft]", *, by: "Membership") -> None:
+    def clean(self, drafts: "Sequence[Draft]", *, by: "Membership", at: dt.datetime) -> None:
         """Refuse or canonicalise drafts that the field alone cannot judge (``Draft.refuse``)."""
 
-    def need_two_people(self, drafts: "Sequence[Draft]") -> "set[Draft]":
-        """Return the drafts that a second person must approve."""
-        return set()
+    def need_two_people(self, drafts: "Sequence[Draft]") -> None:
+        """Set ``Draft.two_people`` where a second person must approve; refuse what lacks a reason."""
 
-    def proposed(self, drafts: "Sequence[Draft]", *, by: "Membership") -> None:
+    def proposed(self, drafts: "Sequence[Draft]", *, by: "Membership", at: dt.datetime) -> None:
         """Write what stands beside the new changes."""
 
     def judge(self, judged: "Sequence[Judged]") -> None:
         """Refuse changes that can no longer be approved (``Judged.refuse``)."""
 
     def decided(self, act: "Act", judged: "Sequence[Judged]", *, approved: bool) -> None:
-        """Stamp what stands beside changes that ``act`` has just approved or declined."""
+        """Stamp what stands beside changes that ``act`` is about to approve or decline."""
 
     def moved(self, act: "Act", moves: "Sequence[Move]") -> None:
         """Write the effects of the cells of this type whose authoritative value ``act`` moved."""
+
+    def foretell(self, moves: "Sequence[Move]") -> "Iterable[str]":
+        """Say in words what effects these moves would leave, for a preview."""
+        return ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,9 @@ from accounts.models import Membership
 from changes import registry
 from students.models import Student
 
+from .mark_rules import MarkRules
 from .models import Course, Enrollment, GradingScale, Room, Section, Term
+from .section_rules import SectionRules
 
 COMMENT_LIMIT = 10_000  # characters; the school's policy sets a lower one
 
@@ -58,6 +60,7 @@ registry.track(
     ],
     natural_keys=[("term", "code"), ("source_id",)],
     title="{code}",
+    rules=SectionRules(),
 )
 registry.track(
     Enrollment,
@@ -71,4 +74,5 @@ registry.track(
     ],
     natural_keys=[("section", "student"), ("source_id",)],
     title="{student} in {section}",
+    rules=MarkRules(),
 )

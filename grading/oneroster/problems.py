@@ -1,5 +1,6 @@
 """What is wrong with a roster, in words for the person who has to fix it."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -23,6 +24,8 @@ KEPT_PER_KIND = 1_000
 lines must not become a million objects, and nobody reads beyond the first pages."""
 
 SHOWN_CHARACTERS = 60
+
+_QUOTED = re.compile("“[^”]*”")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,14 @@ class Problems:
         if self.counts[file, kind] <= KEPT_PER_KIND:
             reason = sentence.format(*(shown(v) if isinstance(v, str) else v for v in values))
             self.kept.append(Problem(file, line, column, reason, kind))
+
+    def add_reason(self, file: str, line: int, column: str, reason: str) -> None:
+        """Note a problem in words that were made elsewhere, the values between “quotation marks”."""
+        words = _QUOTED.split(reason)
+        values = [value[1:-1] for value in _QUOTED.findall(reason)]
+        braces = {"{": "{{", "}": "}}"}
+        sentence = "{}".join("".join(braces.get(c, c) for c in part) for part in words)
+        self.add(file, line, column, sentence, *values)
 
     def refuse(self) -> NoReturn:
         """Raise BadRoster with all that was noted."""

@@ -1,0 +1,392 @@
+"""What every act of the office has in common: the school's lock, the number, the positions, the
+projection and its effects, the digest. Only review and revert use it.
+
+Lock order: LedgerHead, then Membership rows by id. Time stamps and sequences never order
+decisions: positions and numbers do, and they are given under the lock.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+from django.db import IntegrityError, connection, transaction
+from psycopg import sql
+
+from accounts import audit
+from accounts.ids import new_id
+from accounts.models import AuditLog, Membership, School
+from accounts.origin import Origin
+
+from . import projector, registry
+from .judgement import Judged
+from .models import Decision, Exclusion, LedgerHead
+from .projector import Move
+
+
+class CannotProject(Exception):
+    """The result would break a rule of the database. Nothing was decided."""
+
+
+class KeysClash(Exception):
+    """Records of the result would share a natural key. ``clashes`` lists them."""
+
+    def __init__(self, clashes: "list[Clash]") -> None:
+        super().__init__("; ".join(str(clash) for clash in clashes))
+        self.clashes = clashes
+
+
+class AlreadyDone(Exception):
+    """The same request was answered before: ``decision`` is its outcome."""
+
+    def __init__(self, decision: Decision) -> None:
+        super().__init__(f"This was done already, as decision {decision.number}.")
+        self.decision = decision
+
+
+class MayNotDecide(Exception):
+    """Who asks is no active member of this school's office."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Clash:
+    """Records of one type that would share the values of a natural key."""
+
+    entity_type: str
+    fields: tuple[str, ...]
+    entity_ids: tuple[uuid.UUID, ...]
+
+    def __str__(self) -> str:
+        tracked = registry.get(self.entity_type)
+        labels = " and ".join(tracked.field(name).label for name in self.fields)
+        return f"{len(self.entity_ids)} {tracked.label}s would have the same {labels}"
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Act:
+    """A decision in the making, under the school's lock."""
+
+    kind: str
+    school: School
+    by: Membership | None
+    origin: Origin
+    head: LedgerHead
+    rule: str = ""
+    reason: str = ""
+    criteria: dict[str, Any] = dataclasses.field(default_factory=dict)
+    undoes: Decision | None = None
+    idempotency_key: str | None = None
+    id: uuid.UUID = dataclasses.field(default_factory=new_id)
+    moves: list[Move] = dataclasses.field(default_factory=list)
+    decision: Decision | None = None
+
+    @property
+    def number(self) -> int:
+        return self.head.last_decision + 1
+
+    @property
+    def user_id(self) -> uuid.UUID | None:
+        return self.by.user_id if self.by else None
+
+    def approve(self, judged: Sequence[Judged]) -> None:
+        """Stamp changes as approved, at the next positions, in the order given."""
+        first = self.head.last_position + 1
+        self._stamp("approved", judged, range(first, first + len(judged)))
+        self.head.last_position += len(judged)
+
+    def decline(self, judged: Sequence[Judged]) -> None:
+        """Stamp changes as declined."""
+        self._stamp("declined", judged, None)
+
+    def _stamp(self, status: str, judged: Sequence[Judged], positions: range | None) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                update changes_change c
+                set status = %(status)s, position = n.position, decision_id = %(decision)s,
+                    decided_by_id = %(by)s
+                from unnest(%(ids)s::uuid[], %(positions)s::bigint[]) n (id, position)
+                where c.school_id = %(school)s and c.id = n.id and c.status = 'provisional'
+                """,
+                {
+                    "status": status,
+                    "decision": self.id,
+                    "by": self.user_id,
+                    "ids": [j.id for j in judged],
+                    "positions": list(positions) if positions else [None] * len(judged),
+                    "school": self.school.pk,
+                },
+            )
+            if cursor.rowcount != len(judged):  # under the lock, after judgement: cannot be
+                raise CannotProject("A change was decided by somebody else at the same moment.")
+
+    def exclude(self, change_ids: Collection[uuid.UUID]) -> None:
+        """Exclude changes: they do not count until this decision is lifted."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                insert into changes_exclusion (id, school_id, change_id, decision_id)
+                select n.id, %(school)s, n.change_id, %(decision)s
+                from unnest(%(ids)s::uuid[], %(changes)s::uuid[]) n (id, change_id)
+                """,
+                {
+                    "school": self.school.pk,
+                    "decision": self.id,
+                    "ids": [new_id() for _ in change_ids],
+                    "changes": list(change_ids),
+                },
+            )
+
+    def lift(self, exclusion_ids: Collection[uuid.UUID]) -> None:
+        """Lift exclusions that are in force."""
+        Exclusion.objects.filter(pk__in=list(exclusion_ids), lifted_by__isnull=True).update(
+            lifted_by_id=self.id
+        )
+
+    def project(self, touched: Iterable[tuple[str, uuid.UUID]]) -> None:
+        """Bring the tables to what the ledger says now. Raises KeysClash."""
+        by_type: dict[str, set[uuid.UUID]] = defaultdict(set)
+        for entity_type, entity_id in touched:
+            by_type[entity_type].add(entity_id)
+        self.moves = projector.project(self.school, by_type)
+        if clashes := find_clashes(self.school, self.moves):
+            raise KeysClash(clashes)
+
+    def leave_effects(self) -> None:
+        """Hand the cells that moved to the rules of their types, once."""
+        by_type: dict[str, list[Move]] = defaultdict(list)
+        for move in self.moves:
+            by_type[move.entity_type].append(move)
+        for tracked in registry.in_order():
+            if by_type[tracked.entity_type]:
+                tracked.rules.moved(self, by_type[tracked.entity_type])
+
+
+@contextlib.contextmanager
+def deciding(
+    kind: str,
+    *,
+    school: School,
+    by: Membership | None,
+    origin: Origin,
+    rule: str = "",
+    reason: str = "",
+    criteria: dict[str, Any] | None = None,
+    undoes: Decision | None = None,
+    idempotency_key: str | None = None,
+) -> Iterator[Act]:
+    """Hold the school's lock for one act; at the end insert the Decision, with its digest.
+
+    Whatever raises inside undoes the whole act. Call inside a school.
+
+    Raises:
+        MayNotDecide: ``by`` is no active member of the office of ``school`` (read under the lock).
+        AlreadyDone: this person sent a request with this key before.
+        CannotProject: the result breaks a rule of the database.
+    """
+    with transaction.atomic():
+        head = lock(school)
+        if by is not None:
+            _check_office(by, school)
+        if idempotency_key and by is not None:
+            done = Decision.objects.filter(
+                decided_by_id=by.user_id, idempotency_key=idempotency_key
+            ).first()
+            if done:
+                raise AlreadyDone(done)
+        act = Act(
+            kind=kind,
+            school=school,
+            by=by,
+            origin=origin,
+            head=head,
+            rule=rule,
+            reason=reason,
+            criteria=criteria or {},
+            undoes=undoes,
+            idempotency_key=idempotency_key,
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("set constraints all deferred")
+        try:
+            yield act
+            _seal(act)
+            with connection.cursor() as cursor:
+                cursor.execute("set constraints all immediate")
+        except IntegrityError as error:
+            raise CannotProject(_in_words(error)) from error
+
+
+@contextlib.contextmanager
+def rehearsing() -> Iterator[None]:
+    """Run a block and undo all that it wrote: a preview is the act itself, taken back.
+
+    Preview and act cannot disagree, since they are the same code. Holds the school's lock until
+    the transaction ends.
+    """
+    point = transaction.savepoint()
+    try:
+        yield
+    finally:
+        transaction.savepoint_rollback(point)
+
+
+def lock(school: School) -> LedgerHead:
+    """Take the school's lock, until the transaction ends. Everything read after it is current."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            insert into changes_ledgerhead (school_id, last_position, last_decision, last_digest)
+            values (%s, 0, 0, %s) on conflict (school_id) do nothing
+            """,
+            [school.pk, bytes(32)],
+        )
+    return LedgerHead.objects.select_for_update().get(pk=school.pk)
+
+
+def lock_authors(school: School, author_ids: Iterable[uuid.UUID]) -> None:
+    """Hold authors' memberships, so that nothing is retyped or withdrawn until the act is done.
+    Take the school's lock first."""
+    list(
+        Membership.objects.select_for_update(no_key=True)
+        .filter(school=school, user_id__in=set(author_ids))
+        .order_by("id")
+        .values_list("pk")
+    )
+
+
+def find_clashes(school: School, moves: Iterable[Move]) -> list[Clash]:
+    """Return the natural keys that records of the tables share, among those that moved."""
+    moved: dict[tuple[str, str], set[uuid.UUID]] = defaultdict(set)
+    for move in moves:
+        if move.after is not None:
+            moved[move.entity_type, move.field].add(move.entity_id)
+    clashes = []
+    for tracked in registry.in_order():
+        for names in tracked.natural_keys:
+            ids = set().union(*(moved[tracked.entity_type, name] for name in names))
+            if ids:
+                clashes += _clashes_of(school, tracked, names, ids)
+    return clashes
+
+
+def _clashes_of(
+    school: School, tracked: registry.Tracked, names: tuple[str, ...], ids: set[uuid.UUID]
+) -> list[Clash]:
+    columns = [sql.Identifier("t", tracked.field(name).column) for name in names]
+    moved = [sql.Identifier("m", tracked.field(name).column) for name in names]
+    query = sql.SQL(
+        """
+        select array_agg(distinct t.id) from {table} t
+        join {table} m on m.school_id = t.school_id and ({columns}) = ({moved})
+        where t.school_id = %s and m.id = any(%s)
+        group by {columns} having count(distinct t.id) > 1
+        """
+    ).format(
+        table=sql.Identifier(tracked.table),
+        columns=sql.SQL(", ").join(columns),
+        moved=sql.SQL(", ").join(moved),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(query.as_string(None), [school.pk, list(ids)])
+        return [
+            Clash(tracked.entity_type, names, tuple(sorted(row[0]))) for row in cursor.fetchall()
+        ]
+
+
+def _check_office(by: Membership, school: School) -> None:
+    now = Membership.objects.select_related("user").get(pk=by.pk)
+    if now.school_id != school.pk or not (now.is_active and now.user.is_active and now.is_office):
+        raise MayNotDecide("Only an active member of this school’s office decides.")
+
+
+def _seal(act: Act) -> None:
+    """Insert the Decision with its digest over the one before, and move the head."""
+    if act.idempotency_key is not None and act.by is None:
+        raise ValueError("a rule has no idempotency key")
+    facts = {
+        "id": str(act.id),
+        "school": str(act.school.pk),
+        "number": act.number,
+        "kind": str(act.kind),
+        "decided_by": str(act.user_id) if act.user_id else None,
+        "rule": act.rule,
+        "ip": act.origin.ip,
+        "user_agent": act.origin.user_agent,
+        "session": act.origin.session,
+        "decided_at": act.origin.at.isoformat(),
+        "reason": act.reason,
+        "criteria": act.criteria,
+        "undoes": str(act.undoes.pk) if act.undoes else None,
+        "rows": _digest_of_rows(act).hex(),
+    }
+    canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    digest = hashlib.sha256(bytes(act.head.last_digest) + canonical.encode()).digest()
+    act.decision = Decision.objects.create(
+        id=act.id,
+        school=act.school,
+        number=act.number,
+        kind=act.kind,
+        decided_by_id=act.user_id,
+        rule=act.rule,
+        ip=act.origin.ip,
+        user_agent=act.origin.user_agent,
+        session=act.origin.session,
+        decided_at=act.origin.at,
+        reason=act.reason,
+        criteria=act.criteria,
+        undoes=act.undoes,
+        idempotency_key=act.idempotency_key,
+        digest=digest,
+    )
+    audit.record(
+        AuditLog.Event.DECISION,
+        origin=act.origin,
+        school=act.school,
+        user=act.by.user if act.by else None,
+        detail=f"decision {act.number}: {act.decision.get_kind_display()}",
+        metadata={"decision": str(act.id)},
+    )
+    act.head.last_decision = act.number
+    act.head.last_digest = digest
+    act.head.save(update_fields=["last_position", "last_decision", "last_digest"])
+
+
+def _digest_of_rows(act: Act) -> bytes:
+    """SHA-256 over the rows that the act stamped, a line each, in the order of their ids:
+    changes (id, status, position, commitment), then exclusions, then what it lifted."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select line from (
+                select 1 as part, c.id, concat_ws(' ', 'change', c.id, c.status, c.position,
+                                                  encode(c.commitment, 'hex')) as line
+                from changes_change c where c.school_id = %(school)s and c.decision_id = %(id)s
+                union all
+                select 2, x.change_id, concat_ws(' ', 'exclude', x.change_id)
+                from changes_exclusion x where x.school_id = %(school)s and x.decision_id = %(id)s
+                union all
+                select 3, x.id, concat_ws(' ', 'lift', x.change_id, x.decision_id)
+                from changes_exclusion x where x.school_id = %(school)s and x.lifted_by_id = %(id)s
+            ) rows order by part, id
+            """,
+            {"school": act.school.pk, "id": act.id},
+        )
+        digest = hashlib.sha256()
+        for (line,) in cursor:
+            digest.update(line.encode() + b"\n")
+        return digest.digest()
+
+
+def _in_words(error: IntegrityError) -> str:
+    detail = getattr(error.__cause__, "diag", None)
+    name = detail.constraint_name if detail else None
+    return (
+        "The result would break a rule of the school’s data"
+        + (f" ({name})" if name else "")
+        + ". Nothing was changed. Look at the values again, or decide on fewer changes at once."
+    )

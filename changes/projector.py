@@ -1,0 +1,294 @@
+"""The only writer of the authoritative tables: what the effective changes add up to.
+
+The value of a cell is the effective change (approved, not excluded) with the highest position. For
+each entity type, parents first, one statement folds the ledger, compares the result with the table,
+deletes and upserts what differs, and returns the cells that moved. References between tracked
+tables are deferred meanwhile; the database judges the result as a whole when the act is sealed.
+
+Call everything here inside a school.
+"""
+
+import dataclasses
+import json
+import uuid
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from django.db import connection
+from psycopg import sql
+
+from accounts.models import School
+
+from . import registry
+from .guard import PROJECTOR_SETTING
+from .registry import EXISTS, Tracked
+
+
+class Move(NamedTuple):
+    """One authoritative cell whose value moved. A record that came or went moves its ``exists``
+    cell between "true" and "false", and each of its values from or to None."""
+
+    entity_type: str
+    entity_id: uuid.UUID
+    field: str
+    before: str | None
+    after: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What ``verify`` found: the cells where a table is not the fold, and how many records wait
+    suspended for a parent that does not exist."""
+
+    differences: list[Move]
+    suspended: int
+
+    @property
+    def equal(self) -> bool:
+        return not self.differences
+
+
+def project(school: School, touched: Mapping[str, Collection[uuid.UUID]]) -> list[Move]:
+    """Bring the touched entities, and those that refer to them, to what the ledger says.
+
+    ``touched`` maps entity types to ids. Holds the school's lock. Returns the cells that moved.
+    """
+    reached = _with_dependents(school, touched)
+    return _write(
+        school, {t.entity_type: reached.get(t.entity_type, []) for t in registry.in_order()}
+    )
+
+
+def rebuild(school: School) -> list[Move]:
+    """Fold the school's whole ledger into its tables. Writes no effects. Returns what moved:
+    nothing, unless somebody wrote beside the projector or a column was added."""
+    _refuse_unknown_names(school)
+    return _write(school, {t.entity_type: None for t in registry.in_order()})
+
+
+def verify(school: School) -> Verification:
+    """Compare the school's tables with the fold of its ledger, and change nothing.
+
+    Every difference is a ``Move`` from what stands in the table to what the ledger says.
+    """
+    _refuse_unknown_names(school)
+    differences: list[Move] = []
+    suspended = 0
+    with connection.cursor() as cursor:
+        for tracked in registry.in_order():
+            parameters = _parameters(school, tracked, None)
+            cursor.execute(_with_target(tracked, every=True) + _select_moves(tracked), parameters)
+            differences += [Move(tracked.entity_type, *row) for row in cursor.fetchall()]
+            cursor.execute(
+                _with_target(tracked, every=True)
+                + "select (select count(*) from docs) - (select count(*) from target)",
+                parameters,
+            )
+            suspended += cursor.fetchone()[0]
+    return Verification(differences, suspended)
+
+
+def _with_dependents(
+    school: School, touched: Mapping[str, Collection[uuid.UUID]]
+) -> dict[str, list[uuid.UUID]]:
+    """Add what refers to the touched entities, over every step: they stand or fall with them."""
+    ids = [(kind, each) for kind, some in touched.items() for each in some]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            with recursive reached (entity_type, id) as (
+                select * from unnest(%(types)s::text[], %(ids)s::uuid[])
+                union
+                select c.entity_type::text, c.entity_id
+                from reached r
+                join changes_change c
+                  on c.school_id = %(school)s and c.refers_to = r.id and c.status = 'approved'
+            )
+            select entity_type, array_agg(id) from reached group by entity_type
+            """,
+            {"types": [k for k, _ in ids], "ids": [i for _, i in ids], "school": school.pk},
+        )
+        return dict(cursor.fetchall())
+
+
+def _write(school: School, touched: Mapping[str, list[uuid.UUID] | None]) -> list[Move]:
+    moves: list[Move] = []
+    with connection.cursor() as cursor:
+        cursor.execute("set constraints all deferred")
+        cursor.execute("select set_config(%s, 'on', true)", [PROJECTOR_SETTING])
+        for tracked in registry.in_order():
+            ids = touched[tracked.entity_type]
+            if ids is not None and not ids:
+                continue
+            cursor.execute(
+                _with_target(tracked, every=ids is None)
+                + ", "
+                + _delete_and_upsert(tracked)
+                + _select_moves(tracked),
+                _parameters(school, tracked, ids),
+            )
+            moves += [Move(tracked.entity_type, *row) for row in cursor.fetchall()]
+        cursor.execute("select set_config(%s, 'off', true)", [PROJECTOR_SETTING])
+    return moves
+
+
+def _parameters(school: School, tracked: Tracked, ids: list[uuid.UUID] | None) -> dict[str, Any]:
+    blanks = {field.column: field.blank for field in tracked.fields.values()}
+    return {
+        "school": school.pk,
+        "type": tracked.entity_type,
+        "ids": ids,
+        "blanks": json.dumps({**blanks, "school_id": str(school.pk)}),
+    }
+
+
+def _columns(tracked: Tracked) -> list[str]:
+    return ["id", "school_id", *(field.column for field in tracked.fields.values())]
+
+
+def _listed(template: str, names: Collection[str]) -> sql.Composable:
+    return sql.SQL(", ").join(sql.SQL(template).format(sql.Identifier(name)) for name in names)
+
+
+def _with_target(tracked: Tracked, *, every: bool) -> str:
+    """Return the common table expressions ``current`` (what stands) and ``target`` (what should).
+
+    Each is materialised, for otherwise the planner may fold the ledger anew for each row.
+    """
+    one_of = "" if every else "and {alias}.{column} = any(%(ids)s)"
+    parents, selected = [], {column: sql.Identifier("r", column) for column in _columns(tracked)}
+    for number, field in enumerate(tracked.fields.values()):
+        reference = field.reference
+        if reference is None or reference.entity_type is None:
+            continue
+        alias = f"parent_{number}"
+        parents.append(
+            sql.SQL(
+                "{join} {table} {alias} on {alias}.school_id = r.school_id and {alias}.id = r.{column}"
+            ).format(
+                join=sql.SQL("join" if reference.required else "left join"),
+                table=sql.Identifier(reference.table),
+                alias=sql.Identifier(alias),
+                column=sql.Identifier(field.column),
+            )
+        )
+        selected[field.column] = sql.SQL("{} as {}").format(
+            sql.Identifier(alias, "id"), sql.Identifier(field.column)
+        )
+    renamed = [f for f in tracked.fields.values() if f.name != f.column]
+    column_of = sql.SQL("case field {} else field end").format(
+        sql.SQL(" ").join(
+            sql.SQL("when {} then {}").format(sql.Literal(f.name), sql.Literal(f.column))
+            for f in renamed
+        )
+    )
+    return (
+        sql.SQL(
+            """
+            with cells as materialized (
+                select distinct on (c.entity_id, c.field) c.entity_id, c.field, c.value
+                from changes_change c
+                where c.school_id = %(school)s and c.entity_type = %(type)s
+                  and c.status = 'approved' {entities}
+                  and not exists (
+                      select 1 from changes_exclusion x
+                      where x.school_id = c.school_id and x.change_id = c.id
+                        and x.lifted_by_id is null)
+                order by c.entity_id, c.field, c.position desc
+            ), docs as materialized (
+                select entity_id as id,
+                       jsonb_object_agg({column_of}, value) filter (where value is not null) as doc
+                from cells group by entity_id
+                having bool_or(field = {exists} and value = 'true')
+            ), target as materialized (
+                select {selected}
+                from docs d
+                cross join lateral jsonb_populate_record(
+                    null::{table},
+                    %(blanks)s::jsonb || d.doc || jsonb_build_object('id', d.id)) r
+                {parents}
+            ), current as materialized (
+                select {columns} from {table} t where t.school_id = %(school)s {rows}
+            )
+            """
+        )
+        .format(
+            entities=sql.SQL(one_of.format(alias="c", column="entity_id")),
+            rows=sql.SQL(one_of.format(alias="t", column="id")),
+            column_of=column_of if renamed else sql.SQL("field"),
+            exists=sql.Literal(EXISTS),
+            selected=sql.SQL(", ").join(selected.values()),
+            columns=_listed("t.{}", _columns(tracked)),
+            table=sql.Identifier(tracked.table),
+            parents=sql.SQL(" ").join(parents),
+        )
+        .as_string(None)
+    )
+
+
+def _delete_and_upsert(tracked: Tracked) -> str:
+    columns = _columns(tracked)
+    return (
+        sql.SQL(
+            """
+            deleted as (
+                delete from {table} t using current k
+                where t.school_id = %(school)s and t.id = k.id
+                  and not exists (select 1 from target g where g.id = k.id)
+            ), upserted as (
+                insert into {table} ({names})
+                select {values} from target g
+                where not exists (
+                    select 1 from current k
+                    where k.id = g.id and ({known}) is not distinct from ({values}))
+                on conflict (id) do update set {assigned}
+            )
+            """
+        )
+        .format(
+            table=sql.Identifier(tracked.table),
+            names=_listed("{}", columns),
+            values=_listed("g.{}", columns),
+            known=_listed("k.{}", columns),
+            assigned=sql.SQL(", ").join(
+                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in columns[2:]
+            ),
+        )
+        .as_string(None)
+    )
+
+
+def _select_moves(tracked: Tracked) -> str:
+    cells = [
+        sql.SQL("({name}, nullif(k.{column}::text, ''), nullif(g.{column}::text, ''))").format(
+            name=sql.Literal(field.name), column=sql.Identifier(field.column)
+        )
+        for field in tracked.fields.values()
+    ]
+    return (
+        sql.SQL(
+            """
+            select coalesce(k.id, g.id), f.field, f.before, f.after
+            from current k full join target g on g.id = k.id
+            cross join lateral (values
+                ({exists}, case when k.id is null then 'false' else 'true' end,
+                           case when g.id is null then 'false' else 'true' end),
+                {cells}) f (field, before, after)
+            where f.before is distinct from f.after
+            """
+        )
+        .format(exists=sql.Literal(EXISTS), cells=sql.SQL(", ").join(cells))
+        .as_string(None)
+    )
+
+
+def _refuse_unknown_names(school: School) -> None:
+    """Raise UnknownName when the ledger names what no app registers (any more)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select distinct entity_type, field from changes_change where school_id = %s",
+            [school.pk],
+        )
+        for entity_type, field in cursor.fetchall():
+            if field != EXISTS:
+                registry.get(entity_type).field(field)

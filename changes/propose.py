@@ -1,0 +1,451 @@
+"""Proposing and withdrawing: the only code that inserts changes.
+
+A save keeps what is right and refuses the rest, cell by cell, so that one slip of the finger does
+not lose a sheet. Call everything here inside a school.
+"""
+
+import dataclasses
+import enum
+import hashlib
+import json
+import os
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
+
+from django.db import connection
+from django.db.models import Max
+from psycopg import sql
+
+from accounts.ids import new_id
+from accounts.models import Membership
+from accounts.origin import Origin
+
+from . import overlay, registry
+from .models import Change, ChangeSet
+from .registry import EXISTS, FALSE, TRUE, Field, Invalid, Tracked
+
+
+class _Base(enum.Enum):
+    CURRENT = "current"
+
+
+CURRENT: Final = _Base.CURRENT
+"""The base of who did not look at a page: imports and commands build on what stands now."""
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Draft:
+    """What a person typed into one cell, on its way to become a Change.
+
+    Args:
+        entity_type, entity_id, field: the cell, by the registry's names; ``field`` may be
+            ``exists`` ("true" creates, "false" deletes).
+        typed: the text, or None to clear.
+        base: the id of the authoritative head that the page showed, None for nothing, or CURRENT.
+        touched: the person typed here; then a value that equals what they see is a confirmation
+            and is kept, otherwise it is dropped.
+        reason: why, where a standing grade changes.
+
+    ``value`` (canonical), ``refused`` (a sentence, or None), ``two_people`` and ``seen`` are filled
+    in by propose and the rules.
+    """
+
+    entity_type: str
+    entity_id: uuid.UUID
+    field: str
+    typed: str | None
+    base: uuid.UUID | None | _Base = CURRENT
+    touched: bool = False
+    reason: str = ""
+    value: str | None = None
+    refused: str | None = None
+    two_people: bool = False
+    seen: overlay.Cell = dataclasses.field(default_factory=overlay.Cell)
+    change_id: uuid.UUID = dataclasses.field(default_factory=new_id)
+
+    @property
+    def cell(self) -> tuple[str, uuid.UUID, str]:
+        return self.entity_type, self.entity_id, self.field
+
+    @property
+    def old_value(self) -> str | None:
+        """The value of the base."""
+        return self.seen.standing
+
+    def refuse(self, message: str) -> None:
+        """Refuse this cell with a sentence for who typed it. The first refusal stands."""
+        if self.refused is None:
+            self.refused = message
+
+
+@dataclasses.dataclass(frozen=True)
+class Saved:
+    """What became of a save. ``change_set`` is None when nothing was to be saved; ``refused``
+    lists the drafts that were not taken; ``repeated``: this request had been answered before."""
+
+    change_set: ChangeSet | None
+    changes: list[Change]
+    refused: list[Draft]
+    repeated: bool = False
+
+
+class NothingSaved(Exception):
+    """A save that had to be taken whole was refused. ``drafts`` say why, cell by cell."""
+
+    def __init__(self, drafts: Sequence[Draft]) -> None:
+        super().__init__("; ".join(dict.fromkeys(d.refused for d in drafts if d.refused)))
+        self.drafts = list(drafts)
+
+
+class NotYours(Exception):
+    """A withdrawal names a change that is not an open change of who asks."""
+
+
+def creation(
+    entity_type: str, values: dict[str, str | None], *, entity_id: uuid.UUID | None = None
+) -> list[Draft]:
+    """Return the drafts that create a record with these values; its id is that of each draft."""
+    entity_id = entity_id or new_id()
+    return [
+        Draft(entity_type=entity_type, entity_id=entity_id, field=name, typed=typed, base=None)
+        for name, typed in {EXISTS: TRUE, **values}.items()
+    ]
+
+
+def propose(
+    drafts: Iterable[Draft],
+    *,
+    by: Membership,
+    origin: Origin,
+    source: str = ChangeSet.Source.BROWSER,
+    reason: str = "",
+    idempotency_key: str | None = None,
+    whole: bool = False,
+    may_name: Collection[uuid.UUID] = (),
+) -> Saved:
+    """Save what ``by`` typed, as one change set that only they see.
+
+    Locks the author's membership and nothing else of the school. Drafts that are not valid are
+    refused, the others saved. The number of statements does not grow with the drafts.
+
+    Args:
+        idempotency_key: a request with a key that this author has used changes nothing and
+            returns what the first one saved.
+        whole: take all drafts or none.
+        may_name: records that ``by`` works on although they do not see them: somebody else's
+            provisional ones, in a merge.
+
+    Raises:
+        NothingSaved: ``whole`` is set and a draft was refused.
+        UnknownName: a draft names no registered entity type or field.
+    """
+    lock_author(by)
+    if idempotency_key and (before := _answered_before(by, idempotency_key)):
+        return before
+    kept = list({draft.cell: draft for draft in drafts}.values())
+    _canonicalise(kept)
+    _look(kept, by, set(may_name))
+    _check_bases(kept, by)
+    _check_references(kept, by)
+    for tracked, some in _by_type(kept):
+        tracked.rules.clean([d for d in some if d.refused is None], by=by, at=origin.at)
+    wanted = [d for d in kept if d.refused is None and (d.touched or d.value != d.seen.value)]
+    for tracked, some in _by_type(wanted):
+        tracked.rules.need_two_people(some)
+    refused = [d for d in kept if d.refused is not None]
+    wanted = [d for d in wanted if d.refused is None]
+    if refused and whole:
+        raise NothingSaved(refused)
+    if not wanted:
+        return Saved(None, [], refused)
+    change_set = _new_change_set(by, origin, source, reason, idempotency_key)
+    changes = _insert(wanted, change_set)
+    for tracked, some in _by_type(wanted):
+        tracked.rules.proposed(some, by=by, at=origin.at)
+    return Saved(change_set, changes, refused)
+
+
+def withdraw(
+    change_ids: Iterable[uuid.UUID],
+    *,
+    by: Membership,
+    origin: Origin,
+    source: str = ChangeSet.Source.BROWSER,
+    idempotency_key: str | None = None,
+) -> Saved:
+    """Take back own open changes. Withdrawing a creation withdraws one's own changes that build on
+    it: ``dependents_of`` lists them, for the confirmation.
+
+    Raises:
+        NotYours: a change is not open, or somebody else's.
+    """
+    lock_author(by)
+    if idempotency_key and (before := _answered_before(by, idempotency_key)):
+        return before
+    named = set(change_ids)
+    changes = {c.pk: c for c in Change.objects.filter(pk__in=named).proposed_by(by.user_id).open()}
+    if named - changes.keys():
+        raise NotYours(
+            "This change no longer waits: it was decided, replaced or withdrawn meanwhile. "
+            "Reload the page to see how it stands."
+        )
+    for dependent in dependents_of(changes.values(), by=by):
+        changes[dependent.pk] = dependent
+    drafts = [
+        Draft(
+            entity_type=c.entity_type, entity_id=c.entity_id, field=c.field, typed=None, base=None
+        )
+        for c in changes.values()
+    ]
+    change_set = _new_change_set(by, origin, source, "", idempotency_key)
+    inserted = _insert(drafts, change_set, kind=Change.Kind.WITHDRAW)
+    return Saved(change_set, inserted, [])
+
+
+def dependents_of(changes: Iterable[Change], *, by: Membership) -> list[Change]:
+    """Return the own open changes that fall with the withdrawal of creations among ``changes``."""
+    created = {c.entity_id for c in changes if c.field == EXISTS and c.value == TRUE}
+    found: dict[uuid.UUID, Change] = {}
+    while created:
+        mine = Change.objects.proposed_by(by.user_id).open()
+        on_them = list(mine.filter(entity_id__in=created))
+        pointing = list(mine.filter(refers_to__in=created))
+        found |= {c.pk: c for c in on_them}
+        new = {c.entity_id for c in pointing} - {c.entity_id for c in found.values()}
+        # A change that moves a standing record to a created one falls alone; a creation, whole.
+        found |= {c.pk: c for c in pointing}
+        created = set(
+            mine.filter(entity_id__in=new, field=EXISTS, value=TRUE).values_list(
+                "entity_id", flat=True
+            )
+        )
+    return list(found.values())
+
+
+def lock_author(by: Membership) -> None:
+    """Hold the author's membership until the transaction ends: their numbers are given one save
+    at a time. (NO KEY: rows that refer to the member may be written meanwhile.)"""
+    list(Membership.objects.select_for_update(no_key=True).filter(pk=by.pk).values_list("pk"))
+
+
+def commitment(salt: bytes, facts: dict[str, Any]) -> bytes:
+    """Return SHA-256 over the salt and the canonical bytes of a change's facts.
+
+    The chain of decisions covers this and not the facts, so that a value and its salt can be
+    erased by law without breaking it.
+    """
+    canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(salt + canonical.encode()).digest()
+
+
+def facts_of(change: Change, change_set: ChangeSet) -> dict[str, Any]:
+    """Return the facts of a change that its commitment covers."""
+    return {
+        "id": str(change.pk),
+        "school": str(change.school_id),
+        "change_set": str(change.change_set_id),
+        "author": str(change.author_id),
+        "ip": change_set.ip,
+        "received_at": change_set.received_at.isoformat(),
+        "entity_type": change.entity_type,
+        "entity_id": str(change.entity_id),
+        "field": change.field,
+        "kind": str(change.kind),
+        "value": change.value,
+        "number": change.number,
+        "base_change": str(change.base_change_id) if change.base_change_id else None,
+        "old_value": change.old_value,
+        "reopens": str(change.reopens_id) if change.reopens_id else None,
+        "two_people": change.two_people,
+    }
+
+
+def _by_type(drafts: Sequence[Draft]) -> list[tuple[Tracked, list[Draft]]]:
+    grouped = defaultdict(list)
+    for draft in drafts:
+        grouped[draft.entity_type].append(draft)
+    return [(t, grouped[t.entity_type]) for t in registry.in_order() if t.entity_type in grouped]
+
+
+def _answered_before(by: Membership, key: str) -> Saved | None:
+    change_set = ChangeSet.objects.filter(initiator_id=by.user_id, idempotency_key=key).first()
+    if change_set is None:
+        return None
+    return Saved(
+        change_set, list(change_set.changes.filter(reopens=None).order_by("id")), [], repeated=True
+    )
+
+
+def _canonicalise(drafts: Sequence[Draft]) -> None:
+    for draft in drafts:
+        tracked = registry.get(draft.entity_type)
+        if draft.field == EXISTS:
+            draft.value = draft.typed
+            if draft.typed not in (TRUE, FALSE):
+                raise registry.UnknownName(f"exists is {TRUE} or {FALSE}, not {draft.typed!r}")
+            continue
+        field = tracked.field(draft.field)
+        try:
+            draft.value = None if draft.typed is None else field.clean(draft.typed)
+        except Invalid as invalid:
+            draft.refuse(str(invalid))
+            continue
+        if draft.value is None and field.reference and field.reference.required:
+            draft.refuse(f"Choose the {field.label}.")
+
+
+def _look(drafts: Sequence[Draft], by: Membership, may_name: set[uuid.UUID]) -> None:
+    """Fill in what the author sees; refuse cells of records that they cannot know of."""
+    created = {d.entity_id for d in drafts if d.field == EXISTS and d.value == TRUE}
+    for tracked, some in _by_type(drafts):
+        records = overlay.see(tracked.entity_type, {d.entity_id for d in some}, by=by)
+        for draft in some:
+            record = records.get(draft.entity_id)
+            if record is not None:
+                draft.seen = record.cell(draft.field)
+            if draft.entity_id in may_name:
+                continue
+            if draft.entity_id in created:
+                if record is not None and draft.field == EXISTS and record.stands:
+                    draft.refuse("There is such a record already.")
+            elif record is None:
+                draft.refuse(f"There is no such {tracked.label} in this school. Reload the page.")
+            elif not record.exists and draft.field != EXISTS:
+                draft.refuse(
+                    f"The {tracked.label} was declined, withdrawn or deleted. Choose another one."
+                )
+
+
+def _check_bases(drafts: Sequence[Draft], by: Membership) -> None:
+    """A base is a change of the same cell that was approved once: never one's own provisional
+    value, and never a way to learn of somebody else's."""
+    named = {d.base: d for d in drafts if isinstance(d.base, uuid.UUID) and d.base != d.seen.head}
+    known = {
+        c.pk: c for c in Change.objects.filter(pk__in=named.keys(), status=Change.Status.APPROVED)
+    }
+    for draft in drafts:
+        if draft.base is CURRENT or draft.base == draft.seen.head:
+            draft.base = draft.seen.head
+            continue
+        base_value = None
+        if isinstance(draft.base, uuid.UUID):
+            base = known.get(draft.base)
+            if base is None or (base.entity_id, base.field) != (draft.entity_id, draft.field):
+                draft.refuse("This page is out of date. Reload it, and type the value again.")
+                continue
+            base_value = base.value
+        # What the page showed, not what stands by now: the difference is what a conflict is.
+        draft.seen = dataclasses.replace(draft.seen, standing=base_value)
+
+
+def _check_references(drafts: Sequence[Draft], by: Membership) -> None:
+    created = {
+        (d.entity_type, d.entity_id) for d in drafts if d.field == EXISTS and d.value == TRUE
+    }
+    by_field: dict[tuple[str, str], list[tuple[Draft, Field]]] = defaultdict(list)
+    for draft in drafts:
+        if draft.field == EXISTS or draft.value is None or draft.refused:
+            continue
+        field = registry.get(draft.entity_type).field(draft.field)
+        if field.reference:
+            target = field.reference.entity_type or field.reference.table
+            by_field[target, field.reference.column].append((draft, field))
+    for (target, column), pairs in by_field.items():
+        ids = {uuid.UUID(d.value) for d, _ in pairs if d.value}
+        reference = pairs[0][1].reference
+        assert reference is not None  # noqa: S101 - pairs are of references
+        if reference.entity_type:
+            seen = overlay.see(target, ids, by=by)
+            known = {i for i in ids if (i in seen and seen[i].exists) or (target, i) in created}
+        else:
+            known = _of_school(reference.table, column, ids, by)
+        for draft, field in pairs:
+            if uuid.UUID(draft.value) not in known:
+                draft.refuse(f"There is no such {field.label} in this school. Choose another one.")
+
+
+def _of_school(table: str, column: str, ids: set[uuid.UUID], by: Membership) -> set[uuid.UUID]:
+    query = sql.SQL("select {0} from {1} where school_id = %s and {0} = any(%s)").format(
+        sql.Identifier(column), sql.Identifier(table)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(query.as_string(None), [by.school_id, list(ids)])
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _new_change_set(
+    by: Membership, origin: Origin, source: str, reason: str, idempotency_key: str | None
+) -> ChangeSet:
+    return ChangeSet.objects.create(
+        school_id=by.school_id,
+        initiator_id=by.user_id,
+        ip=origin.ip,
+        user_agent=origin.user_agent,
+        session=origin.session,
+        received_at=origin.at,
+        source=source,
+        reason=reason,
+        idempotency_key=idempotency_key,
+    )
+
+
+def _insert(
+    drafts: Sequence[Draft],
+    change_set: ChangeSet,
+    *,
+    kind: str = Change.Kind.VALUE,
+) -> list[Change]:
+    numbers = last_numbers(change_set.initiator_id, {d.entity_id for d in drafts})
+    changes = []
+    for draft in drafts:
+        tracked = registry.get(draft.entity_type)
+        refers = draft.field != EXISTS and tracked.field(draft.field).references_entity
+        changes.append(
+            Change(
+                id=draft.change_id,
+                school_id=change_set.school_id,
+                change_set_id=change_set.pk,
+                author_id=change_set.initiator_id,
+                entity_type=draft.entity_type,
+                entity_id=draft.entity_id,
+                field=draft.field,
+                kind=kind,
+                value=draft.value,
+                refers_to=uuid.UUID(draft.value) if refers and draft.value else None,
+                number=numbers[draft.entity_id, draft.field] + 1,
+                base_change_id=draft.base if isinstance(draft.base, uuid.UUID) else None,
+                old_value=draft.old_value,
+                two_people=draft.two_people,
+            )
+        )
+    return seal_and_insert(changes, change_set)
+
+
+def last_numbers(
+    author_id: uuid.UUID, entity_ids: Iterable[uuid.UUID]
+) -> dict[tuple[uuid.UUID, str], int]:
+    """Return the highest number that an author has used per cell. Holds their membership's lock."""
+    numbers: dict[tuple[uuid.UUID, str], int] = defaultdict(int)
+    rows = (
+        Change.objects.filter(entity_id__in=list(entity_ids))
+        .proposed_by(author_id)
+        .values("entity_id", "field")
+        .annotate(last=Max("number"))
+        .values_list("entity_id", "field", "last")
+    )
+    for entity_id, field, last in rows:
+        numbers[entity_id, field] = last
+    return numbers
+
+
+def seal_and_insert(
+    changes: list[Change], change_set: ChangeSet | dict[uuid.UUID, ChangeSet]
+) -> list[Change]:
+    """Give each change its salt and commitment, and insert them all in one statement."""
+    for change in changes:
+        of = change_set if isinstance(change_set, ChangeSet) else change_set[change.change_set_id]
+        change.salt = os.urandom(16)
+        change.commitment = commitment(change.salt, facts_of(change, of))
+    return Change.objects.bulk_create(changes)

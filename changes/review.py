@@ -1,0 +1,386 @@
+"""Deciding on what waits: approve, decline, reopen; and the direct edit.
+
+Every function takes the school's lock, then reads; one decision, all or nothing. Call inside a
+school. The number of statements does not grow with the number of changes.
+"""
+
+import dataclasses
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from django.db import transaction
+
+from accounts.models import Membership, School
+from accounts.origin import Origin
+
+from . import judgement, registry
+from .deciding import Act, AlreadyDone, KeysClash, deciding, lock, lock_authors, rehearsing
+from .judgement import Judged, Why
+from .models import Change, ChangeQuerySet, ChangeSet, Decision
+from .projector import Move
+from .propose import Draft, Saved, last_numbers, propose, seal_and_insert
+from .registry import EXISTS, TRUE
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What an act of review did. ``decision`` is None when nothing could be done.
+
+    ``done`` were decided; ``refused`` were not, each with its refusal; ``moves`` are the
+    authoritative cells that moved; ``repeated``: this request was answered before.
+    """
+
+    decision: Decision | None
+    done: list[Judged]
+    refused: list[Judged]
+    moves: list[Move]
+    repeated: bool = False
+
+
+class NoSuchChange(LookupError):
+    """A change was named that this school does not have."""
+
+
+class NotApproved(Exception):
+    """Nothing was decided: ``refused`` lists the changes that could not be, each with why."""
+
+    def __init__(self, refused: Sequence[Judged]) -> None:
+        super().__init__("; ".join(dict.fromkeys(r.refusal.message for r in refused if r.refusal)))
+        self.refused = list(refused)
+
+
+def approve(
+    change_ids: Collection[uuid.UUID],
+    *,
+    school: School,
+    by: Membership | None,
+    origin: Origin,
+    reason: str = "",
+    what_can_be: bool = False,
+    use_values: Mapping[uuid.UUID, str] | None = None,
+    rule: str = "",
+    kind: str = Decision.Kind.APPROVE,
+    idempotency_key: str | None = None,
+) -> Outcome:
+    """Approve the changes that the page showed.
+
+    Args:
+        change_ids: the changes that who decides has seen; a newer one of the same author and cell
+            is never approved in their place.
+        by: the member of the office; None when a rule of the school decides, named by ``rule``.
+        what_can_be: approve what passes and leave the rest waiting; of two that clash the one
+            submitted earlier passes. Otherwise the set is atomic.
+        use_values: changes whose value counts although another stands by now, each with the reason
+            (which a grade that stands needs, if the change has none of its own).
+
+    Raises:
+        NotApproved: a change could not be approved (or none, with ``what_can_be``).
+        CannotProject: the database refuses the result.
+        MayNotDecide: ``by`` does not decide in this school.
+    """
+    try:
+        with deciding(
+            kind,
+            school=school,
+            by=by,
+            origin=origin,
+            rule=rule,
+            reason=reason,
+            idempotency_key=idempotency_key,
+        ) as act:
+            judged = _judge(act, change_ids, use_values or {})
+            passing = _settle(act, judged, what_can_be=what_can_be)
+    except AlreadyDone as done:
+        return Outcome(done.decision, [], [], [], repeated=True)
+    return Outcome(act.decision, passing, [j for j in judged if not j.passes], act.moves)
+
+
+def rehearse_approval(
+    change_ids: Collection[uuid.UUID],
+    *,
+    school: School,
+    by: Membership,
+    origin: Origin,
+    use_values: Mapping[uuid.UUID, str] | None = None,
+) -> Outcome:
+    """Return what ``approve(..., what_can_be=True)`` would do, and do nothing."""
+    with rehearsing():
+        try:
+            outcome = approve(
+                change_ids,
+                school=school,
+                by=by,
+                origin=origin,
+                what_can_be=True,
+                use_values=use_values,
+            )
+        except NotApproved as nothing:
+            return Outcome(None, [], nothing.refused, [])
+    return dataclasses.replace(outcome, decision=None)
+
+
+def with_prerequisites(change_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
+    """Return the changes together with the open creations that they build on, by the same authors,
+    over every step. A creation is taken as it came: the cells of its own save, and not the marks
+    that were typed on it later."""
+    found = {c.pk: c for c in Change.objects.filter(pk__in=change_ids).open()}
+    new = list(found.values())
+    while new:
+        wanted: dict[uuid.UUID, set[uuid.UUID]] = defaultdict(set)
+        for change in new:
+            wanted[change.author_id].add(change.entity_id)
+            if change.refers_to:
+                wanted[change.author_id].add(change.refers_to)
+        cells = [
+            cell
+            for author_id, entity_ids in wanted.items()
+            for cell in creation_cells(Change.objects.proposed_by(author_id), entity_ids)
+        ]
+        new = [cell for cell in cells if cell.pk not in found]
+        found |= {cell.pk: cell for cell in new}
+    return list(found)
+
+
+def creation_cells(changes: ChangeQuerySet, entity_ids: Collection[uuid.UUID]) -> list[Change]:
+    """Return the open changes that came in the same save as the open creation of their record."""
+    created = dict(
+        changes.filter(entity_id__in=list(entity_ids), field=EXISTS, value=TRUE)
+        .open()
+        .values_list("entity_id", "change_set_id")
+    )
+    return [
+        cell
+        for cell in changes.filter(entity_id__in=list(created)).open()
+        if cell.change_set_id == created[cell.entity_id]
+    ]
+
+
+def decline(
+    change_ids: Collection[uuid.UUID],
+    *,
+    school: School,
+    by: Membership,
+    origin: Origin,
+    reason: str,
+    idempotency_key: str | None = None,
+) -> Outcome:
+    """Decline changes, finally, with a reason that their authors read.
+
+    Raises:
+        NotApproved: a change is no longer open.
+        ValueError: the reason is empty.
+    """
+    if not reason.strip():
+        raise ValueError("Say why: the author reads the reason.")
+    try:
+        with deciding(
+            Decision.Kind.DECLINE,
+            school=school,
+            by=by,
+            origin=origin,
+            reason=reason,
+            idempotency_key=idempotency_key,
+        ) as act:
+            judged = load(act, change_ids)
+            judgement.judge_openness(judged)
+            for each in judged:
+                if each.two_people and each.author_id == by.user_id:
+                    each.refuse(Why.SECOND_PERSON, "This is your own: withdraw it instead.")
+            refused = [j for j in judged if not j.passes]
+            if refused:
+                raise NotApproved(refused)
+            tell_rules(act, judged, approved=False)
+            act.decline(judged)
+    except AlreadyDone as done:
+        return Outcome(done.decision, [], [], [], repeated=True)
+    return Outcome(act.decision, judged, [], [])
+
+
+def reopen(
+    change_ids: Collection[uuid.UUID],
+    *,
+    school: School,
+    by: Membership,
+    origin: Origin,
+    reason: str = "",
+) -> list[Change]:
+    """Propose declined changes again as they were: same author, value and base, in the change set
+    that they came in, so that a revert of that evening still finds them.
+
+    Raises:
+        NotApproved: a change was not declined.
+    """
+    with deciding(Decision.Kind.REOPEN, school=school, by=by, origin=origin, reason=reason) as act:
+        judged = load(act, change_ids)
+        for each in judged:
+            if each.status != Change.Status.DECLINED:
+                each.refuse(Why.DECIDED, "Only a declined change can be reopened.")
+        refused = [j for j in judged if not j.passes]
+        if refused:
+            raise NotApproved(refused)
+        act.criteria = {"reopened": [str(j.id) for j in judged]}
+        return _propose_again(judged)
+
+
+def _propose_again(judged: Sequence[Judged]) -> list[Change]:
+    old = {c.pk: c for c in Change.objects.filter(pk__in=[j.id for j in judged])}
+    change_sets = ChangeSet.objects.in_bulk({c.change_set_id for c in old.values()})
+    numbers = {
+        author_id: last_numbers(author_id, {j.entity_id for j in judged})
+        for author_id in {j.author_id for j in judged}
+    }
+    copies = []
+    for each in judged:
+        was = old[each.id]
+        taken = numbers[each.author_id]
+        taken[each.entity_id, each.field] += 1
+        copies.append(
+            Change(
+                school_id=was.school_id,
+                change_set_id=was.change_set_id,
+                author_id=was.author_id,
+                entity_type=was.entity_type,
+                entity_id=was.entity_id,
+                field=was.field,
+                value=was.value,
+                refers_to=was.refers_to,
+                number=taken[each.entity_id, each.field],
+                base_change_id=was.base_change_id,
+                old_value=was.old_value,
+                reopens_id=was.pk,
+                two_people=was.two_people,
+            )
+        )
+    return seal_and_insert(copies, change_sets)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entered:
+    """What became of a direct edit: what was ``saved``, what stands at once (``outcome``) and
+    what waits for a second person (``waiting``)."""
+
+    saved: Saved
+    outcome: Outcome | None
+    waiting: list[Judged]
+
+
+def enter_directly(
+    drafts: Iterable[Draft],
+    *,
+    school: School,
+    by: Membership,
+    origin: Origin,
+    source: str = ChangeSet.Source.ADMIN,
+    kind: str = Decision.Kind.DIRECT,
+    reason: str = "",
+    idempotency_key: str | None = None,
+    whole: bool = False,
+) -> Entered:
+    """Propose and approve at once, as the office may; what alters a standing grade waits for a
+    second person, with its pending correction.
+
+    Raises:
+        NothingSaved: ``whole`` is set and a draft was refused.
+        NotApproved: a change could not be approved for another reason than the second person.
+    """
+    lock(school)  # before the author's membership: the lock order
+    saved = propose(
+        drafts,
+        by=by,
+        origin=origin,
+        source=source,
+        reason=reason,
+        idempotency_key=idempotency_key,
+        whole=whole,
+    )
+    if saved.repeated or not saved.changes:
+        return Entered(saved, None, [])
+    at_once = [c.pk for c in saved.changes if not c.two_people]
+    waiting = judgement.load(school, [c.pk for c in saved.changes if c.two_people], by=by)
+    outcome = None
+    if at_once:
+        outcome = approve(at_once, school=school, by=by, origin=origin, reason=reason, kind=kind)
+    return Entered(saved, outcome, waiting)
+
+
+def load(act: Act, change_ids: Collection[uuid.UUID]) -> list[Judged]:
+    """Lock the authors, then read the changes: nothing of them moves until the act is done.
+
+    Raises:
+        NoSuchChange: an id is of no change of this school.
+    """
+    authors = set(
+        Change.objects.filter(pk__in=list(change_ids)).values_list("author_id", flat=True)
+    )
+    lock_authors(act.school, authors)
+    judged = judgement.load(act.school, change_ids, by=act.by)
+    if len(judged) != len(set(change_ids)):
+        raise NoSuchChange("A change was named that this school does not have.")
+    return judged
+
+
+def _judge(
+    act: Act, change_ids: Collection[uuid.UUID], use_values: Mapping[uuid.UUID, str]
+) -> list[Judged]:
+    judged = load(act, change_ids)
+    for each in judged:
+        each.insisted = each.id in use_values
+        each.insisted_reason = use_values.get(each.id, "")
+    judgement.judge(act.school, judged)
+    return judged
+
+
+def _settle(act: Act, judged: Sequence[Judged], *, what_can_be: bool) -> list[Judged]:
+    """Approve and project; where the result clashes, refuse the later ones and try again."""
+    while True:
+        passing = [j for j in judged if j.passes]
+        refused = [j for j in judged if not j.passes]
+        if (refused and not what_can_be) or not passing:
+            raise NotApproved(refused)
+        position = act.head.last_position
+        try:
+            with transaction.atomic():
+                tell_rules(act, passing, approved=True)
+                act.approve(passing)
+                act.project((j.entity_type, j.entity_id) for j in passing)
+                act.leave_effects()
+            return passing
+        except KeysClash as clash:
+            act.head.last_position = position
+            act.moves = []
+            _refuse_clashing(clash, passing)
+            judgement.judge_prerequisites(act.school, passing)
+
+
+def _refuse_clashing(clash: KeysClash, passing: Sequence[Judged]) -> None:
+    """Refuse the later of those that clash; the earliest submitted keeps the key, unless a record
+    that stands already has it."""
+    for each in clash.clashes:
+        tracked = registry.get(each.entity_type)
+        labels = " and ".join(tracked.field(name).label for name in each.fields)
+        involved = [
+            j
+            for j in passing
+            if j.entity_id in each.entity_ids and j.field in (*each.fields, EXISTS)
+        ]
+        ids_moving = list(dict.fromkeys(j.entity_id for j in involved))
+        standing = set(each.entity_ids) - set(ids_moving)
+        losers = set(ids_moving if standing else ids_moving[1:])
+        for j in involved:
+            if j.entity_id in losers:
+                j.refuse(
+                    Why.CLASH,
+                    f"Another {tracked.label} has the same {labels}. If it is the same one, merge "
+                    "them; otherwise decline this, or correct one of the two.",
+                )
+
+
+def tell_rules(act: Act, judged: Sequence[Judged], *, approved: bool) -> None:
+    """Let the rules of each type stamp what stands beside the changes that were decided."""
+    by_type: dict[str, list[Judged]] = defaultdict(list)
+    for each in judged:
+        by_type[each.entity_type].append(each)
+    for tracked in registry.in_order():
+        if by_type[tracked.entity_type]:
+            tracked.rules.decided(act, by_type[tracked.entity_type], approved=approved)

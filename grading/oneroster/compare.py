@@ -1,0 +1,94 @@
+"""What a roster changes in a school: one draft for each cell that it wants otherwise.
+
+A roster is compared with what the last import said, not with what stands: a value that a teacher
+corrected here stays until the file itself changes. Without that, each night's import of an old
+file would undo the day's work. Call inside the school.
+"""
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from accounts.models import Membership
+from changes import overlay, registry
+from changes.propose import Draft, creation
+from grading.oneroster.matching import ENROLLMENT, SOURCE_ID, Imported, Matches, resolve
+from grading.oneroster.wanted import Place, Ref, Wanted
+
+Cell = tuple[uuid.UUID, str]
+
+
+@dataclass(slots=True)
+class Difference:
+    """drafts: what to propose. places: where in the delivery each cell comes from.
+
+    added, changed: records by entity type. kept: cells that were changed here since the last
+    import, and in the file not.
+    """
+
+    drafts: list[Draft] = field(default_factory=list)
+    places: dict[Cell, Place] = field(default_factory=dict)
+    added: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+    kept: int = 0
+
+
+def compare(
+    wanted: Sequence[Wanted], matches: Matches, known: Imported, *, by: Membership, reason: str
+) -> Difference:
+    """Return what the wanted records change. reason: why a standing grade would change."""
+    found = Difference()
+    seen = _see(matches, by)
+    for each in wanted:
+        this = Ref(each.entity_type, each.key)
+        if this in matches.deleted:
+            continue
+        tracked = registry.get(each.entity_type)
+        entity_id = matches.ids[this]
+        values = {
+            name: resolve(tracked, name, value, matches.ids) for name, value in each.values.items()
+        }
+        record = seen.get(entity_id)
+        if record is None:
+            given = {name: value for name, value in values.items() if value is not None}
+            drafts = creation(each.entity_type, given, entity_id=entity_id)
+            found.added[each.entity_type] += 1
+        else:
+            drafts = _changes(record, values, known, found)
+            found.changed[each.entity_type] += bool(drafts)
+        for draft in drafts:
+            draft.reason = reason
+            found.places[draft.entity_id, draft.field] = each.place(draft.field)
+        found.drafts += drafts
+    for entity_id in matches.freed:
+        found.drafts.append(_draft(ENROLLMENT, entity_id, SOURCE_ID, None))
+    return found
+
+
+def _see(matches: Matches, by: Membership) -> dict[uuid.UUID, overlay.Record]:
+    by_type: dict[str, list[uuid.UUID]] = defaultdict(list)
+    for this, entity_id in matches.ids.items():
+        if entity_id not in matches.new:
+            by_type[this.entity_type].append(entity_id)
+    seen: dict[uuid.UUID, overlay.Record] = {}
+    for entity_type, ids in by_type.items():
+        seen |= overlay.see(entity_type, ids, by=by)
+    return seen
+
+
+def _changes(
+    record: overlay.Record, values: Mapping[str, str | None], known: Imported, found: Difference
+) -> list[Draft]:
+    drafts = []
+    for name, value in values.items():
+        cell = record.cell(name)
+        if value == known.values.get((record.id, name)):
+            found.kept += cell.standing != value and cell.value != value
+        elif value != cell.value:
+            drafts.append(_draft(record.entity_type, record.id, name, value))
+    return drafts
+
+
+def _draft(entity_type: str, entity_id: uuid.UUID, name: str, value: str | None) -> Draft:
+    return Draft(entity_type=entity_type, entity_id=entity_id, field=name, typed=value)

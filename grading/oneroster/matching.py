@@ -1,0 +1,158 @@
+"""Which records of a school a roster means: those here already, those to be made, those to leave.
+
+Call everything here inside the school. The number of statements does not grow with the records.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from accounts.ids import new_id
+from changes import registry
+from changes.models import Change, ChangeSet
+from changes.registry import EXISTS, FALSE, Invalid, Tracked
+from grading.oneroster.wanted import Ref, Value, Wanted
+
+ENROLLMENT = "enrollment"
+SOURCE_ID = "source_id"
+NATURAL = {"term": ("name", "starts_on", "ends_on")}
+"""By what people know a record; for other types by the ledger's natural key."""
+
+Nature = tuple[str | None, ...]
+
+
+@dataclass(slots=True)
+class Imported:
+    """What imports have said of a school so far, less what was reverted.
+
+    values: the latest of each cell, by (record, field). records: by (entity type, roster id).
+    """
+
+    values: dict[tuple[uuid.UUID, str], str | None] = field(default_factory=dict)
+    records: dict[tuple[str, str], uuid.UUID] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Matches:
+    """ids: of each wanted record. new: those to be made.
+
+    deleted: in the roster, but deleted here on purpose; they and what refers to them stay away.
+    freed: enrolments whose roster id now means another one. gone: how many records once came from a
+    roster and are not in this one, by entity type.
+    """
+
+    ids: dict[Ref, uuid.UUID] = field(default_factory=dict)
+    new: set[uuid.UUID] = field(default_factory=set)
+    deleted: set[Ref] = field(default_factory=set)
+    freed: set[uuid.UUID] = field(default_factory=set)
+    gone: Counter[str] = field(default_factory=Counter)
+
+
+def imported() -> Imported:
+    """Read what imports have said of this school so far."""
+    found = Imported()
+    in_order = ChangeSet.objects.filter(source=ChangeSet.Source.IMPORT).order_by(
+        "received_at", "id"
+    )
+    turn = {change_set: i for i, change_set in enumerate(in_order.values_list("id", flat=True))}
+    rows = (
+        Change.objects.filter(change_set_id__in=list(turn), kind=Change.Kind.VALUE)
+        .not_excluded()
+        .values_list("change_set_id", "entity_type", "entity_id", "field", "value")
+    )
+    for _, entity_type, entity_id, name, value in sorted(rows, key=lambda row: turn[row[0]]):
+        found.values[entity_id, name] = value
+        if name == SOURCE_ID and value is not None:
+            found.records[entity_type, value] = entity_id
+    return found
+
+
+def match(wanted: Sequence[Wanted], known: Imported) -> Matches:
+    """Find each wanted record in the school's tables, or give it a new id.
+
+    A record is known by its roster id; one that has none is known by its number, code, name or
+    dates, as people know it. An enrolment is always known by its pupil and section: a roster that
+    uses an enrolment's id again for another class must not carry the mark along.
+    """
+    matches = Matches()
+    for tracked in registry.in_order():
+        some = [each for each in wanted if each.entity_type == tracked.entity_type]
+        if some:
+            _match_type(tracked, some, known, matches)
+    return matches
+
+
+def resolve(tracked: Tracked, name: str, value: Value, ids: Mapping[Ref, uuid.UUID]) -> str | None:
+    """A wanted value as the ledger writes it; text that its field refuses is returned as it is."""
+    if value is None:
+        return None
+    if isinstance(value, Ref):
+        return str(ids[value])
+    try:
+        return tracked.field(name).clean(value)
+    except Invalid:
+        return value
+
+
+def _match_type(
+    tracked: Tracked, wanted: Iterable[Wanted], known: Imported, matches: Matches
+) -> None:
+    kind = tracked.entity_type
+    names = NATURAL.get(kind) or next(key for key in tracked.natural_keys if key != (SOURCE_ID,))
+    by_source: dict[str, uuid.UUID] = {}
+    by_nature: dict[Nature, uuid.UUID] = {}
+    columns = [tracked.field(name).column for name in names]
+    for entity_id, source_id, *values in tracked.model._default_manager.values_list(
+        "id", SOURCE_ID, *columns
+    ):
+        if source_id is not None:
+            by_source[source_id] = entity_id
+        if None not in values and (source_id is None or kind == ENROLLMENT):
+            by_nature[tuple(str(value) for value in values)] = entity_id
+    unknown: list[tuple[Ref, uuid.UUID]] = []
+    for each in wanted:
+        this = Ref(kind, each.key)
+        if any(value in matches.deleted for value in each.values.values()):
+            matches.deleted.add(this)
+            continue
+        source_id = resolve(tracked, SOURCE_ID, each.values.get(SOURCE_ID), matches.ids) or ""
+        nature = tuple(resolve(tracked, name, each.values[name], matches.ids) for name in names)
+        same_id = by_source.get(source_id)
+        # Taken once: two lines with one number must clash, not write into one record by turns.
+        entity_id = by_nature.pop(nature, None)
+        if kind == ENROLLMENT and same_id not in (None, entity_id):
+            matches.freed.add(same_id)
+        elif kind != ENROLLMENT:
+            entity_id = same_id or entity_id
+        if entity_id is None:
+            before = known.records.get((kind, source_id))
+            if before is not None and (
+                kind != ENROLLMENT
+                or nature == tuple(known.values.get((before, name)) for name in names)
+            ):
+                unknown.append((this, before))
+            entity_id = new_id()
+            matches.new.add(entity_id)
+        matches.ids[this] = entity_id
+    _leave_deleted(unknown, matches)
+    matched = set(matches.ids.values())
+    matches.freed -= matched
+    matches.gone[kind] = len(set(by_source.values()) - matched - matches.freed)
+
+
+def _leave_deleted(unknown: Sequence[tuple[Ref, uuid.UUID]], matches: Matches) -> None:
+    """Of records that an import once made and that stand no longer, find those that a person
+    deleted. The others were never approved, or wait for a parent, and are made anew."""
+    heads = (
+        Change.objects.filter(entity_id__in=[before for _, before in unknown], field=EXISTS)
+        .effective()
+        .order_by("entity_id", "-position")
+        .distinct("entity_id")
+        .values_list("entity_id", "value")
+    )
+    deleted = {entity_id for entity_id, value in heads if value == FALSE} if unknown else set()
+    for this, before in unknown:
+        if before in deleted:
+            matches.new.discard(matches.ids.pop(this))
+            matches.deleted.add(this)

@@ -1,0 +1,97 @@
+"""The teachers of a roster as users of this installation, without a password until they set one.
+
+A person is known by the roster id of their membership, else by their e-mail. What an account is
+(its address, whether it is open, that somebody belongs to the office) is never changed by a file:
+whoever writes rosters could otherwise take over the account of the head of the office.
+"""
+
+import uuid
+from dataclasses import dataclass, field
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from accounts.models import Membership, School, User
+from grading.oneroster.problems import Problems
+from grading.oneroster.split import Part
+
+
+@dataclass(slots=True)
+class People:
+    """What became of the teachers of one school.
+
+    user_ids: by sourcedId. made: members that are new to the school. kept: sentences about accounts
+    that differ from the roster and were left as they are.
+    """
+
+    user_ids: dict[str, uuid.UUID] = field(default_factory=dict)
+    made: list[Membership] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    gone: int = 0
+
+
+def check_addresses(part: Part, problems: Problems) -> None:
+    """Note every teacher's address that no mail could reach."""
+    for teacher in part.teachers.values():
+        try:
+            validate_email(teacher.email)
+        except ValidationError:
+            problems.add(
+                "users.csv", teacher.line, "email", "{} is not an e-mail address", teacher.email
+            )
+
+
+def bring_in(part: Part, school: School) -> People:
+    """Make the users and memberships of a school's teachers that are missing. Four statements.
+
+    Call inside a transaction that holds the school's row.
+    """
+    people = People()
+    emails = {teacher.email.lower() for teacher in part.teachers.values()}
+    members = {
+        m.user_id: m for m in Membership.objects.filter(school=school).select_related("user")
+    }
+    by_source = {m.source_id: m for m in members.values() if m.source_id}
+    users = {user.email: user for user in User.objects.filter(email__in=emails)}
+    new_users, adopted = [], []
+    for teacher in part.teachers.values():
+        email = teacher.email.lower()
+        member = by_source.get(teacher.sourced_id)
+        if member is None:
+            user = users.get(email)
+            if user is None:
+                name = f"{teacher.given_name} {teacher.family_name}".strip()
+                user = users[email] = User(email=email, name=name[:200])
+                user.set_unusable_password()
+                new_users.append(user)
+            member = members.get(user.pk)
+            if member is None:
+                member = Membership(
+                    school=school,
+                    user=user,
+                    source_id=teacher.sourced_id,
+                    is_active=teacher.enabled,
+                )
+                members[user.pk] = member
+                people.made.append(member)
+            elif member.source_id is None:
+                member.source_id = teacher.sourced_id
+                adopted.append(member)
+        people.user_ids[teacher.sourced_id] = member.user_id
+        people.kept += _differences(member, email, enabled=teacher.enabled)
+    User.objects.bulk_create(new_users)
+    Membership.objects.bulk_create(people.made)
+    Membership.objects.bulk_update(adopted, ["source_id"])
+    people.gone = sum(m.is_active for source, m in by_source.items() if source not in part.teachers)
+    return people
+
+
+def _differences(member: Membership, email: str, *, enabled: bool) -> list[str]:
+    said = []
+    if member.user.email != email:
+        said.append(f"{member.user.email} is {email} in the roster; the account keeps its address")
+    if member.is_active and not enabled:
+        said.append(f"{email} is disabled in the roster; the account stays open")
+    if enabled and not (member.is_active and member.user.is_active):
+        said.append(f"{email} is enabled in the roster; the account stays closed")
+    return said

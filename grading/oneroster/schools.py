@@ -1,0 +1,117 @@
+"""Which school of this installation a school of the roster is, and who imports into it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain, count
+
+from django.utils.text import slugify
+
+from accounts.models import Membership, School, User
+from grading.oneroster.problems import shown
+from grading.oneroster.split import Part
+
+
+class MayNotImport(Exception):
+    """Who imports is not in the office of a school that the roster names."""
+
+
+class Unclear(Exception):
+    """It cannot be told which school of this installation a school of the roster is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A part of the roster with its school here, and the office member who imports.
+
+    made: the school is new. adopted: it was here already, and got its roster id now.
+    """
+
+    part: Part
+    school: School
+    member: Membership
+    made: bool
+    adopted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Where a roster goes. new_user: the account of who imports was made now."""
+
+    each: list[Target]
+    new_user: bool
+
+
+def find_or_make(parts: Iterable[Part], *, email: str, time_zone: str) -> Targets:
+    """Find the school of each part, or make it with `email` as its first office member.
+
+    A school is known by its roster id. One that was made by hand has none: it is the same when its
+    name, or the slug that this name gives, is the same. A school of that name with *another* roster
+    id is neither surely this one nor surely another, so nobody guesses.
+
+    Holds the rows of all schools to the end of the transaction, so that imports follow each other.
+    Call inside a transaction.
+
+    Raises:
+        MayNotImport: `email` is no active office member of a school that is here already.
+        Unclear: see above.
+    """
+    # no_key: whoever writes into these schools meanwhile only refers to their rows.
+    here = list(School.objects.select_for_update(no_key=True).order_by("id"))
+    user = User.objects.filter(email=email).first()
+    members = {
+        member.school_id: member
+        for member in Membership.objects.filter(user=user, is_active=True).select_related("user")
+        if member.is_office and member.user.is_active
+    }
+    found = [(part, _find(part, here)) for part in parts]
+    for _, school in found:
+        if school is not None and school.pk not in members:
+            raise MayNotImport(f"{email} is not in the office of {school.name}.")
+    if user is not None and not user.is_active:
+        raise MayNotImport(f"The account of {email} is closed. Open it again first.")
+    new_user = user is None
+    if user is None:
+        user = User.objects.create_user(email)
+    taken = {school.slug for school in here}
+    targets = []
+    for part, school in found:
+        if school is None:
+            targets.append(_make(part, user, time_zone, taken))
+        else:
+            adopted = school.source_id is None
+            if adopted:
+                school.source_id = part.school.sourced_id
+                school.save(update_fields=["source_id"])
+            targets.append(Target(part, school, members[school.pk], made=False, adopted=adopted))
+    return Targets(targets, new_user)
+
+
+def _find(part: Part, here: Sequence[School]) -> School | None:
+    org = part.school
+    by_id = next((school for school in here if school.source_id == org.sourced_id), None)
+    if by_id is not None:
+        return by_id
+    alike = [
+        school
+        for school in here
+        if school.name.lower() == org.name.lower() or school.slug == slugify(org.name)
+    ]
+    if len(alike) > 1 or any(school.source_id for school in alike):
+        raise Unclear(
+            f"{org.name} has the roster id {shown(org.sourced_id)} in the file, but a school of "
+            "this name is here already with another one. Give one of the two another name, or "
+            "correct the roster id of the school here."
+        )
+    return alike[0] if alike else None
+
+
+def _make(part: Part, user: User, time_zone: str, taken: set[str]) -> Target:
+    org = part.school
+    wish = slugify(org.name)[:70] or "school"
+    slug = next(s for s in chain([wish], (f"{wish}-{n}" for n in count(2))) if s not in taken)
+    taken.add(slug)
+    school = School.objects.create(
+        name=org.name, slug=slug, time_zone=time_zone, source_id=org.sourced_id
+    )
+    member = Membership.objects.create(school=school, user=user, role=Membership.Role.OFFICE)
+    return Target(part, school, member, made=True, adopted=False)

@@ -1,0 +1,82 @@
+"""Saying in words what an import did."""
+
+from collections.abc import Iterator, Mapping
+
+from grading.oneroster.load import Report, SchoolReport
+
+NAMES = {
+    "term": ("term", "terms"),
+    "course": ("course", "courses"),
+    "room": ("room", "rooms"),
+    "section": ("class", "classes"),
+    "student": ("pupil", "pupils"),
+    "enrollment": ("enrolment", "enrolments"),
+    "teacher": ("teacher", "teachers"),
+}
+LISTED = 100
+"""Most lines of one list."""
+
+
+def tell(report: Report, *, email: str) -> Iterator[str]:
+    """Return the lines that the person who imported reads."""
+    for school in report.schools:
+        yield from _tell_school(school, email)
+    if report.unused:
+        yield (
+            f"{_count(report.unused, 'result', 'results')} not imported: they are not the final "
+            "grade of a class."
+        )
+    if report.new_user:
+        yield (
+            f"{email} has no password yet: set one on the sign-in page, by "
+            "“Forgotten your password, or signing in for the first time?”."
+        )
+
+
+def _tell_school(school: SchoolReport, email: str) -> Iterator[str]:
+    if not school.changed_anything:
+        yield f"{school.name}: nothing to change."
+    elif school.made:
+        yield f"{school.name}: made, with {email} as its office."
+    elif school.adopted:
+        yield f"{school.name}: recognised by its name."
+    else:
+        yield f"{school.name}:"
+    added = dict(school.added)
+    if school.teachers:
+        added["teacher"] = school.teachers
+    if added:
+        yield f"  new: {_list(added)}"
+    if any(school.changed.values()):
+        yield f"  changed: {_list(school.changed)}"
+    if school.grades:
+        yield f"  marks: {school.grades:,}"
+    if school.waiting:
+        yield (
+            f"  {_count(len(school.waiting), 'mark', 'marks')} not changed: another mark stands "
+            "there. The correction waits for a second person of the office:"
+        )
+        yield from _lines(school.waiting)
+    if school.kept:
+        values = _count(school.kept, "value differs", "values differ")
+        yield f"  {values} from the file since the last import; what stands here was kept."
+    if school.deleted:
+        records = _count(school.deleted, "record", "records")
+        yield f"  {records} of the file were deleted here, and stay so."
+    if any(school.gone.values()):
+        yield f"  no longer in the file, left as they are: {_list(school.gone)}"
+    yield from _lines(school.notes)
+
+
+def _lines(lines: list[str]) -> Iterator[str]:
+    yield from (f"    {line}" for line in lines[:LISTED])
+    if len(lines) > LISTED:
+        yield f"    and {len(lines) - LISTED:,} more"
+
+
+def _list(counts: Mapping[str, int]) -> str:
+    return ", ".join(_count(counts[kind], *NAMES[kind]) for kind in NAMES if counts.get(kind))
+
+
+def _count(n: int, one: str, many: str) -> str:
+    return f"{n:,} {one if n == 1 else many}"

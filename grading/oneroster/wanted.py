@@ -1,0 +1,230 @@
+"""What a roster wants of one school, record by record, in the ledger's words.
+
+Nothing here looks at the database. A value of None is a blank cell; a field that the roster says
+nothing of is left out. Text stays verbatim; the ledger's own fields judge it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple, TypeVar
+
+from grading.oneroster.rows import Class, Course, Enrollment, Result, Session, User
+from grading.oneroster.split import Part
+
+Key = str | tuple[str, str]
+"""Names a record within a school's part: its sourcedId, a room's name, or (class, pupil)."""
+
+CODE = 60
+"""Longest code that the ledger keeps, characters."""
+
+
+class Place(NamedTuple):
+    """Where a value stands in the delivery."""
+
+    file: str
+    line: int
+    column: str
+
+
+class Ref(NamedTuple):
+    """A value that is another wanted record."""
+
+    entity_type: str
+    key: Key
+
+
+Value = str | Ref | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """One record: its values, and the place that each came from, by field of the ledger.
+
+    origin: the line of the record itself.
+    """
+
+    entity_type: str
+    key: Key
+    origin: Place
+    values: Mapping[str, Value]
+    places: Mapping[str, Place]
+
+    def place(self, name: str) -> Place:
+        return self.places.get(name, self.origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a part needs to know of the school that it meets.
+
+    scales: id of the grading scale by class. instructors: id of the user by class.
+    exempt: the code that those scales have for a pupil who gets no mark, by class.
+    """
+
+    scales: Mapping[str, str]
+    instructors: Mapping[str, str]
+    exempt: Mapping[str, str]
+
+
+def wanted_of(part: Part, given: Given) -> list[Wanted]:
+    """Return the records of one school, parents before children."""
+    course_codes = _codes(part.courses.values(), lambda course: course.code)
+    section_codes: dict[str, str] = {}
+    for term in part.sessions:
+        classes = [row for row in part.classes.values() if part.terms[row.sourced_id] == term]
+        section_codes |= _codes(classes, lambda row: row.code, lambda row: row.title)
+    rooms: dict[str, Class] = {}
+    for class_ in part.classes.values():
+        if class_.location.strip():
+            rooms.setdefault(class_.location.strip(), class_)
+    return [
+        *(_term(row) for row in part.sessions.values()),
+        *(_course(row, course_codes[row.sourced_id]) for row in part.courses.values()),
+        *(_room(name, row) for name, row in rooms.items()),
+        *(
+            _section(row, part.terms[row.sourced_id], section_codes[row.sourced_id], given)
+            for row in part.classes.values()
+        ),
+        *(_student(row) for row in part.pupils.values()),
+        *(
+            _enrollment(row, part.results.get((row.class_, row.user)), given)
+            for row in part.enrollments
+        ),
+    ]
+
+
+def _term(row: Session) -> Wanted:
+    return _wanted(
+        "term",
+        row.sourced_id,
+        ("academicSessions.csv", row.line),
+        source_id=("sourcedId", row.sourced_id),
+        name=("title", row.title),
+        starts_on=("startDate", row.start_on.isoformat()),
+        ends_on=("endDate", row.end_on.isoformat()),
+    )
+
+
+def _course(row: Course, code: str) -> Wanted:
+    return _wanted(
+        "course",
+        row.sourced_id,
+        ("courses.csv", row.line),
+        source_id=("sourcedId", row.sourced_id),
+        code=("courseCode", code),
+        title=("title", row.title),
+    )
+
+
+def _room(name: str, row: Class) -> Wanted:
+    return _wanted("room", name, ("classes.csv", row.line), name=("location", name))
+
+
+def _section(row: Class, term: str, code: str, given: Given) -> Wanted:
+    room = row.location.strip()
+    cells: dict[str, tuple[str, Value]] = {
+        "source_id": ("sourcedId", row.sourced_id),
+        "course": ("courseSourcedId", Ref("course", row.course)),
+        "term": ("termSourcedIds", Ref("term", term)),
+        "code": ("classCode", code),
+        "instructor": ("sourcedId", given.instructors.get(row.sourced_id)),
+        "room": ("location", Ref("room", room) if room else None),
+    }
+    # Without a line item the roster says nothing of the scale, and a school may have set one.
+    if scale := given.scales.get(row.sourced_id):
+        cells["scale"] = ("sourcedId", scale)
+    return _wanted("section", row.sourced_id, ("classes.csv", row.line), **cells)
+
+
+def _student(row: User) -> Wanted:
+    names = [name for name in (row.given_name, row.middle_name) if name.strip()]
+    return _wanted(
+        "student",
+        row.sourced_id,
+        ("users.csv", row.line),
+        source_id=("sourcedId", row.sourced_id),
+        number=("identifier", row.identifier),
+        given_names=("givenName", " ".join(names)),
+        family_name=("familyName", row.family_name),
+        email=("email", row.email),
+        year_level=("grades", ", ".join(row.grades)),
+    )
+
+
+def _enrollment(row: Enrollment, result: Result | None, given: Given) -> Wanted:
+    wanted = _wanted(
+        "enrollment",
+        (row.class_, row.user),
+        ("enrollments.csv", row.line),
+        source_id=("sourcedId", row.sourced_id),
+        student=("userSourcedId", Ref("student", row.user)),
+        section=("classSourcedId", Ref("section", row.class_)),
+    )
+    if result is None:
+        return wanted
+    cells: dict[str, tuple[str, Value]] = {"comment": ("comment", result.comment)}
+    # A result that is not there yet takes no standing grade away.
+    if grade := _grade(result, given.exempt.get(row.class_)):
+        cells["grade"] = ("score", grade)
+    marks = _wanted("enrollment", wanted.key, ("results.csv", result.line), **cells)
+    return Wanted(
+        "enrollment",
+        wanted.key,
+        wanted.origin,
+        {**wanted.values, **marks.values},
+        {**wanted.places, **marks.places},
+    )
+
+
+def _grade(result: Result, exempt: str | None) -> str | None:
+    """The grade as the ledger writes it; None while the teacher has not finished."""
+    if result.status == "exempt":
+        return exempt
+    if result.status != "fully graded" or result.score is None:
+        return None
+    return plain(result.score)
+
+
+def plain(number: Decimal) -> str:
+    """A number without needless zeros: 80.0 and 80 are one mark, and -0 is 0."""
+    if not number:
+        return "0"
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _wanted(
+    entity_type: str, key: Key, origin: tuple[str, int], **cells: tuple[str, Value]
+) -> Wanted:
+    """cells: column and value by field."""
+    return Wanted(
+        entity_type,
+        key,
+        Place(*origin, ""),
+        {field: value or None for field, (_, value) in cells.items()},
+        {field: Place(*origin, column) for field, (column, _) in cells.items()},
+    )
+
+
+Row = TypeVar("Row", Course, Class)
+
+
+def _codes(rows: Iterable[Row], *candidates: Callable[[Row], str]) -> dict[str, str]:
+    """A code for each row, by sourcedId: the first candidate that no other row shares.
+
+    Real rosters repeat course codes from year to year, and leave class codes blank. The sourcedId
+    is ugly but never shared.
+    """
+    codes: dict[str, str] = {}
+    left = list(rows)
+    for candidate in candidates:
+        shared = Counter(candidate(row).strip() for row in left)
+        taken = set(codes.values())
+        for row in left:
+            code = candidate(row).strip()
+            if code and len(code) <= CODE and shared[code] == 1 and code not in taken:
+                codes[row.sourced_id] = code
+        left = [row for row in left if row.sourced_id not in codes]
+    return codes | {row.sourced_id: row.sourced_id for row in left}

@@ -1,0 +1,85 @@
+"""Reading a mark by its section's grading scale."""
+
+import dataclasses
+import decimal
+import re
+import uuid
+from collections.abc import Iterable
+
+from changes.registry import Invalid
+
+from .models import GradingScale, GradingStep
+
+_NUMBER = re.compile(r"[+-]?\d{1,6}([.,]\d{0,6})?", re.ASCII)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """A scale with its letters and codes, by which text becomes a mark."""
+
+    id: uuid.UUID
+    name: str
+    minimum: decimal.Decimal | None
+    maximum: decimal.Decimal | None
+    decimals: int
+    labels: dict[str, str]
+
+    @property
+    def is_numeric(self) -> bool:
+        return self.minimum is not None
+
+    def describe(self) -> str:
+        """Say in a few words what this scale takes: "0 to 100, or AB, EX"."""
+        labels = ", ".join(self.labels.values())
+        if not self.is_numeric:
+            return labels
+        numbers = f"{_plain(self.minimum)} to {_plain(self.maximum)}"
+        return f"{numbers}, or {labels}" if labels else numbers
+
+    def read(self, typed: str) -> str | None:
+        """Return the canonical mark: 80, "80 " and 80.0 are one; None for an empty text.
+
+        Raises:
+            Invalid: the scale has no such mark.
+        """
+        text = typed.strip()
+        if not text:
+            return None
+        label = self.labels.get(text.casefold())
+        if label is not None:
+            return label
+        if not self.is_numeric or not _NUMBER.fullmatch(text):
+            raise Invalid(f"“{text[:20]}” is no mark here. This class takes {self.describe()}.")
+        value = decimal.Decimal(text.replace(",", "."))
+        if value != round(value, self.decimals):
+            places = f"{self.decimals} decimals" if self.decimals else "whole numbers only"
+            raise Invalid(f"{text} has too many decimals: this class takes {places}.")
+        assert self.minimum is not None  # noqa: S101 - is_numeric
+        assert self.maximum is not None  # noqa: S101 - is_numeric
+        if not self.minimum <= value <= self.maximum:
+            raise Invalid(f"{text} is out of bounds: this class takes {self.describe()}.")
+        return _plain(value)
+
+
+def scales(ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Scale]:
+    """Return these scales, with their letters and codes. Two statements. Call inside a school."""
+    found = list(GradingScale.objects.filter(pk__in=set(ids)))
+    labels: dict[uuid.UUID, dict[str, str]] = {each.pk: {} for each in found}
+    steps = GradingStep.objects.filter(scale_id__in=labels.keys())
+    for step in steps.order_by("is_code", "-points", "label"):
+        if step.is_code or step.minimum is None:
+            labels[step.scale_id][step.label.casefold()] = step.label
+    return {
+        each.pk: Scale(
+            each.pk, each.name, each.minimum, each.maximum, each.decimals, labels[each.pk]
+        )
+        for each in found
+    }
+
+
+def _plain(value: decimal.Decimal | None) -> str:
+    """Write a number without an exponent and without trailing zeros; never -0."""
+    if not value:
+        return "0"
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

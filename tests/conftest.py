@@ -1,0 +1,147 @@
+"""The database of the tests, and the cast.
+
+A template database is migrated once, by the role that owns the tables; tests sign in to it as the
+role that serves and roll back. A test that must commit (threads, a live site) asks for
+``own_database`` and gets a copy; nothing is flushed, since the ledger refuses TRUNCATE.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection, connections
+from psycopg import sql
+
+from tests import cast
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+def _as_owner() -> psycopg.Connection:
+    config = settings.DATABASES.get("owner") or settings.DATABASES["default"]
+    return psycopg.connect(
+        host=config["HOST"] or None,
+        port=config["PORT"] or None,
+        user=config["USER"] or None,
+        password=config["PASSWORD"] or None,
+        dbname="postgres",
+        autocommit=True,
+    )
+
+
+def _drop(database: str) -> None:
+    with _as_owner() as owner:
+        owner.execute(
+            sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database))
+        )
+
+
+def _create(database: str, template: str) -> None:
+    with _as_owner() as owner:
+        owner.execute(
+            sql.SQL("create database {} template {}").format(
+                sql.Identifier(database), sql.Identifier(template)
+            )
+        )
+
+
+def _use(database: str) -> None:
+    for alias in settings.DATABASES:
+        connections[alias].close()
+        settings.DATABASES[alias]["NAME"] = database
+        connections[alias].settings_dict["NAME"] = database
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[str]:
+    """Migrate the template database as its owner; serve from it as the serving role."""
+    template = f"schoolmarks_test_{os.getpid()}"
+    with django_db_blocker.unblock():
+        _drop(template)
+        _create(template, "template0")
+        _use(template)
+        call_command("migrate", verbosity=0)
+        for alias in settings.DATABASES:
+            connections[alias].close()
+    yield template
+    with django_db_blocker.unblock():
+        for alias in settings.DATABASES:
+            connections[alias].close()
+        _drop(template)
+
+
+@pytest.fixture
+def own_database(django_db_setup: str, django_db_blocker: Any, request: Any) -> Iterator[str]:
+    """A copy of the template database for one test that commits; connections of its own."""
+    name = f"{django_db_setup}_copy"
+    with django_db_blocker.unblock():
+        connection.close()
+        _drop(name)
+        _create(name, django_db_setup)
+        _use(name)
+        try:
+            yield name
+        finally:
+            _use(django_db_setup)
+            _drop(name)
+
+
+def chromium() -> str | None:
+    """Return the path of a Chromium on this machine, if there is one."""
+    names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
+    return next((path for name in names if name and (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """Debian's Chromium, which asks nobody outside this machine for anything."""
+    path = chromium()
+    if path is None:
+        reason = "no Chromium found: install Debian's package chromium, or set CHROMIUM to its path"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return {
+        "executable_path": path,
+        "args": [
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-first-run",
+        ],
+    }
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real input beside the project; the test is skipped where there is none."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip("needs the folder shared/data beside the project, which is not here")
+    return folder
+
+
+@pytest.fixture
+def people(db: None) -> cast.Cast:
+    """The cast, in a database that is rolled back after the test."""
+    return cast.assemble()
+
+
+@pytest.fixture
+def inside(people: cast.Cast) -> Iterator[cast.Cast]:
+    """The cast, with the test inside their school."""
+    from accounts.in_school import enter
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(enter(people.school))
+        yield people
