@@ -18,8 +18,6 @@ from grading.oneroster.problems import BadRoster, format_report
 from grading.oneroster.reader import read_roster
 from grading.oneroster.roster import Roster
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-
 SOUND = {
     "manifest.csv": """propertyName,value
 manifest.version,1.0
@@ -266,10 +264,8 @@ def survivors(path: Path, texts: list[str]) -> tuple[list[str], list[str]]:
     return read, []
 
 
-def test_every_real_name_survives_verbatim(tmp_path):
-    if not DATA.is_dir():
-        pytest.skip(f"the shared test data is not there: {DATA.name}")
-    with (DATA / "names" / "names.csv").open(encoding="utf-8", newline="") as names:
+def test_every_real_name_survives_verbatim(shared_data, tmp_path):
+    with (shared_data / "names" / "names.csv").open(encoding="utf-8", newline="") as names:
         texts = [
             name for row in csv.DictReader(names) for name in (row["givenName"], row["familyName"])
         ]
@@ -277,11 +273,9 @@ def test_every_real_name_survives_verbatim(tmp_path):
     assert survivors(tmp_path / "names.zip", texts) == (texts, [])
 
 
-def test_every_hostile_string_survives_verbatim_or_is_refused_with_a_reason(tmp_path):
-    if not DATA.is_dir():
-        pytest.skip(f"the shared test data is not there: {DATA.name}")
-    lines = (DATA / "naughty_strings" / "blns.txt").read_bytes().decode().split("\n")
-    texts = lines + json.loads((DATA / "naughty_strings" / "blns.json").read_text())
+def test_every_hostile_string_survives_verbatim_or_is_refused_with_a_reason(shared_data, tmp_path):
+    lines = (shared_data / "naughty_strings" / "blns.txt").read_bytes().decode().split("\n")
+    texts = lines + json.loads((shared_data / "naughty_strings" / "blns.json").read_text())
     fit = [text for text in texts if text.strip() and len(text) <= 150]
     assert len(fit) > 1000
     assert survivors(tmp_path / "fit.zip", fit) == (fit, [])
@@ -834,10 +828,8 @@ def test_a_million_problems_are_counted_and_not_kept(deliver):
 # Real input
 
 
-def test_the_tidy_contoso_roster_is_read_whole():
-    if not DATA.is_dir():
-        pytest.skip(f"the shared test data is not there: {DATA.name}")
-    roster = read_roster(DATA / "contoso-oneroster")
+def test_the_tidy_contoso_roster_is_read_whole(shared_data):
+    roster = read_roster(shared_data / "contoso-oneroster")
     assert [len(rows) for rows in (roster.schools, roster.classes, roster.courses)] == [4, 100, 40]
     assert sum(user.role == "student" for user in roster.users.values()) == 400
     assert sum(user.role == "teacher" for user in roster.users.values()) == 48
@@ -847,11 +839,9 @@ def test_the_tidy_contoso_roster_is_read_whole():
     assert (len(scores), min(scores), max(scores)) == (2400, 55, 110)
 
 
-def test_the_dirty_contoso_roster_is_refused_with_a_useful_report():
-    if not DATA.is_dir():
-        pytest.skip(f"the shared test data is not there: {DATA.name}")
+def test_the_dirty_contoso_roster_is_refused_with_a_useful_report(shared_data):
     with pytest.raises(BadRoster) as caught:
-        read_roster(DATA / "contoso-oneroster-dirty")
+        read_roster(shared_data / "contoso-oneroster-dirty")
     report = format_report(caught.value).splitlines()
     assert report[:9] == [
         "Nothing was imported: 6,703 problems.",

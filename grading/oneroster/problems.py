@@ -89,7 +89,7 @@ class Problems:
             self.kept.append(Problem(file, line, column, reason, kind))
 
     def add_reason(self, file: str, line: int, column: str, reason: str) -> None:
-        """Note a problem in words that were made elsewhere, the values between “quotation marks”."""
+        """Note a problem in words made elsewhere, with values between “quotation marks”."""
         words = _QUOTED.split(reason)
         values = [value[1:-1] for value in _QUOTED.findall(reason)]
         braces = {"{": "{{", "}": "}}"}
@@ -102,14 +102,18 @@ class Problems:
 
 
 def shown(text: str, *, marks: bool = True) -> str:
-    """`text` short and safe to print, between quotation marks unless told otherwise.
+    """`text` short and printable, between quotation marks unless told otherwise."""
+    short = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+    return f"“{printable(short)}”" if marks else printable(short)
+
+
+def printable(text: str) -> str:
+    """`text` safe to print.
 
     It comes from a stranger's file: control characters could rewrite the terminal, direction marks
     could reorder the sentence, and a lone surrogate cannot be encoded for printing at all.
     """
-    short = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
-    safe = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in short)
-    return f"“{safe}”" if marks else safe
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def format_report(bad: BadRoster, limit: int = 100) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from grading.oneroster.load import Report, SchoolReport
+from grading.oneroster.problems import printable
 
 NAMES = {
     "term": ("term", "terms"),
@@ -20,7 +21,7 @@ LISTED = 100
 def tell(report: Report, *, email: str) -> Iterator[str]:
     """Return the lines that the person who imported reads."""
     for school in report.schools:
-        yield from _tell_school(school, email)
+        yield from map(printable, _tell_school(school, email))
     if report.unused:
         yield (
             f"{_count(report.unused, 'result', 'results')} not imported: they are not the final "

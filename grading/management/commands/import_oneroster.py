@@ -1,0 +1,106 @@
+"""``manage.py import_oneroster``: a school's roster, with its marks, out of OneRoster 1.1 files."""
+
+import zoneinfo
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.validators import validate_email
+from django.db import DatabaseError
+
+from accounts.origin import Origin
+from grading.oneroster.load import load
+from grading.oneroster.problems import BadRoster, format_report, printable, shown
+from grading.oneroster.reader import read_roster
+from grading.oneroster.schools import MayNotImport, Unclear
+from grading.oneroster.telling import tell
+
+
+class Command(BaseCommand):
+    help = (
+        "Imports schools, terms, courses, classes, pupils, teachers, enrolments and first marks "
+        "from OneRoster 1.1 bulk files. All of it or nothing."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("path", type=Path, help="the folder, or the zip, of the CSV files")
+        parser.add_argument(
+            "--by",
+            required=True,
+            metavar="EMAIL",
+            help="who imports: of the office of each school; the first of it where one is new",
+        )
+        parser.add_argument(
+            "--time-zone",
+            default="UTC",
+            help="of schools that are new, such as Europe/Dublin (default: UTC)",
+        )
+
+    def handle(self, *args: Any, path: Path, by: str, time_zone: str, **options: Any) -> None:
+        email = _email(by)
+        if time_zone not in zoneinfo.available_timezones():
+            raise CommandError(
+                f"--time-zone: {time_zone!r} is unknown. It looks like Europe/Dublin."
+            )
+        bar = Bar(self.stderr)
+        try:
+            bar.step("reading", 0, 1)
+            roster = read_roster(path)
+            report = load(
+                roster,
+                name=shown(path.resolve().name, marks=False),
+                email=email,
+                time_zone=time_zone,
+                origin=Origin(user_agent="manage.py import_oneroster"),
+                progress=bar.step,
+            )
+        except BadRoster as bad:
+            bar.end()
+            raise CommandError(format_report(bad)) from bad
+        except (MayNotImport, Unclear) as refusal:
+            bar.end()
+            raise CommandError(f"Nothing was imported. {printable(str(refusal))}") from refusal
+        except DatabaseError as error:
+            bar.end()
+            reason = " ".join(str(error).split())
+            raise CommandError(f"Nothing was imported. The database refused: {reason}") from error
+        bar.end()
+        for line in tell(report, email=email):
+            self.stdout.write(line)
+
+
+class Bar:
+    """Progress on stderr: a bar that moves on a terminal, a line per step in a log."""
+
+    WIDTH = 30
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._moves = stream.isatty()
+
+    def step(self, what: str, done: int, total: int) -> None:
+        what = printable(what)
+        if not self._moves:
+            self._stream.write(f"{what} ({done} of {total})")
+            return
+        filled = self.WIDTH * done // total if total else self.WIDTH
+        bar = "#" * filled + "." * (self.WIDTH - filled)
+        # Back to the start of the line, and whatever was longer there is wiped out.
+        self._stream.write(f"\r[{bar}] {what[:40]}\x1b[K", ending="")
+        self._stream.flush()
+
+    def end(self) -> None:
+        """Leave the line free for what is written next."""
+        if self._moves:
+            self._stream.write("\r\x1b[K", ending="")
+            self._stream.flush()
+
+
+def _email(text: str) -> str:
+    email = text.strip().lower()
+    try:
+        validate_email(email)
+    except ValidationError as error:
+        raise CommandError(f"--by: {text!r} is not an e-mail address.") from error
+    return email
