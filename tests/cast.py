@@ -225,6 +225,11 @@ class Cast:
         """Return what stands in the table that everybody reads."""
         return Enrollment.objects.get(pk=enrollment).grade
 
+    def open_of(self, *entity_ids: uuid.UUID) -> list[Change]:
+        """Return the changes that wait on these records, in the order they came."""
+        waiting = Change.objects.filter(entity_id__in=entity_ids).open()
+        return list(waiting.order_by("id"))
+
     def is_equal(self) -> bool:
         """Return whether the tables are the fold of the ledger."""
         return projector.verify(self.school).equal
