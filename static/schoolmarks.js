@@ -27,7 +27,9 @@
   document.addEventListener("htmx:responseError", trouble);
 
   document.addEventListener("htmx:afterOnLoad", function (event) {
-    if (event.detail.successful) {
+    if (event.detail.xhr.getResponseHeader("HX-Retarget") === "#notices") {
+      trouble(event); // a refusal, which htmx counts as an answer
+    } else if (event.detail.successful) {
       if (event.detail.elt && event.detail.elt.removeAttribute) {
         event.detail.elt.removeAttribute("data-unsaved");
       }
