@@ -4,7 +4,7 @@ from django.apps import AppConfig
 class AccountsConfig(AppConfig):
     name = "accounts"
     verbose_name = "People"
-    append_only = {"accounts_auditlog": []}
+    append_only: dict[str, list[str]] = {"accounts_auditlog": []}
 
     def ready(self) -> None:
         from . import checks, privileges, sign_in  # noqa: F401 - they register on import

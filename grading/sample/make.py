@@ -7,6 +7,9 @@ import uuid
 import zoneinfo
 from collections.abc import Iterable
 
+from django.db.models import IntegerField
+from django.db.models.functions import Cast
+
 from accounts import audit
 from accounts.in_school import enter
 from accounts.models import AuditLog, Membership, School, User
@@ -382,14 +385,14 @@ def _week_and_saturday(sample: Sample) -> None:
     night = sample.at(sample.saturday, 23, 8)
     _sign_in(sample, sample.sweet, night, ELSEWHERE, PHONE)
     grades = dict(
-        Enrollment.objects.filter(section_id=section.id, grade__isnull=False).values_list(
-            "pk", "grade"
+        Enrollment.objects.filter(section_id=section.id, grade__regex=r"^\d+$").values_list(
+            "pk", Cast("grade", IntegerField())
         )
     )
-    raised = [e for _, e in pupils if grades.get(e, "").isdigit() and int(grades[e]) < 85][:14]
+    raised = [e for _, e in pupils if grades.get(e, 100) < 85][:14]
     burst = [
         _save(
-            [_draft(e, "grade", str(int(grades[e]) + 12), reason="marked again")],
+            [_draft(e, "grade", str(grades[e] + 12), reason="marked again")],
             by=sample.sweet,
             at=night + dt.timedelta(minutes=2 * number + 1),
             ip=ELSEWHERE,
