@@ -43,7 +43,8 @@ class SignInForm(_Plain, allauth_forms.LoginForm):
         super().__init__(*args, **kwargs)
         self.fields["password"].help_text = ""
         self.fields["password"].error_messages["required"] = "Enter your password."
-        self.fields["login"].widget.attrs["autofocus"] = True
+        # After a wrong password the e-mail stands, and the password is what is typed again.
+        self.fields["password" if self.is_bound else "login"].widget.attrs["autofocus"] = True
 
 
 class ForgottenPasswordForm(_Plain, allauth_forms.ResetPasswordForm):
