@@ -233,7 +233,7 @@ class MailServer(socketserver.ThreadingTCPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), MailSession)
-        self.received: list[str] = []
+        self.received = []
         self.silent = False
         self.asked = threading.Event()
 
