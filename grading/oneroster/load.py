@@ -8,12 +8,13 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.in_school import enter
-from accounts.models import AuditLog
+from accounts.models import AuditLog, School
 from accounts.origin import Origin
 from changes.deciding import CannotProject
 from changes.judgement import Judged, Why
 from changes.models import ChangeSet, Decision
 from changes.propose import NothingSaved
+from changes.registry import EXISTS
 from changes.review import Entered, NotApproved, enter_directly
 from grading.oneroster import people, scales
 from grading.oneroster.compare import Difference, compare
@@ -125,6 +126,7 @@ def _load_school(
     """Bring one school to what its part of the roster says. Call inside the school."""
     part, school, member = target.part, target.school, target.member
     report = SchoolReport(school.name, made=target.made, adopted=target.adopted)
+    _check_comments(part, school, problems)
     step("people", 0)
     staff = people.bring_in(part, school)
     marks = scales.bring_in(part, school)
@@ -173,9 +175,25 @@ def _load_school(
 
 
 def _causes(refused: Sequence[Judged]) -> list[Judged]:
-    """Leave out what is only refused because the record that it belongs to is."""
+    """Leave out what is refused only because a cell of its record, or the record, is."""
     causes = [j for j in refused if j.refusal and j.refusal.why is not Why.PREREQUISITE]
-    return causes or list(refused)
+    cells = {j.entity_id for j in causes if j.field != EXISTS}
+    return [j for j in causes if j.field != EXISTS or j.entity_id not in cells] or list(refused)
+
+
+def _check_comments(part: Part, school: School, problems: Problems) -> None:
+    """Note comments longer than the school allows. The ledger asks a section for its rules, and
+    one that comes with the same roster is not there yet to be asked."""
+    for result in part.results.values():
+        if len(result.comment) > school.comment_length:
+            problems.add(
+                "results.csv",
+                result.line,
+                "comment",
+                "has {} characters; the school allows {}",
+                len(result.comment),
+                school.comment_length,
+            )
 
 
 def _fill(
