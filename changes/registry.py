@@ -8,7 +8,7 @@ import dataclasses
 import datetime as dt
 import decimal
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
@@ -81,6 +81,10 @@ class Rules:
 
     def proposed(self, drafts: "Sequence[Draft]", *, by: "Membership", at: dt.datetime) -> None:
         """Write what stands beside the new changes."""
+
+    def reasons(self, change_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, str]:
+        """Return why these changes were proposed, where that stands beside them, for who decides."""
+        return {}
 
     def judge(self, judged: "Sequence[Judged]") -> None:
         """Refuse changes that can no longer be approved (``Judged.refuse``)."""

@@ -41,6 +41,15 @@ def standing(enrollment_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str | Non
     return {each: current[each] for each in stands}
 
 
+def reasons(change_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Return the reason that each of these changes was submitted with, if it is a correction."""
+    return dict(
+        GradeCorrection.objects.filter(change_id__in=list(change_ids)).values_list(
+            "change_id", "reason"
+        )
+    )
+
+
 def submit(drafts: Sequence[Draft], *, by: Membership, at: dt.datetime) -> None:
     """Write the pending correction of each draft: seen by its author and the office."""
     deleted = [d for d in drafts if d.field == EXISTS]

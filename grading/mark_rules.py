@@ -5,7 +5,7 @@ import dataclasses
 import datetime as dt
 import uuid
 import zoneinfo
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from accounts.models import Membership, School
 from changes import overlay
@@ -101,6 +101,9 @@ class MarkRules(Rules):
                         f"It was sent outside the term’s window as it is now. {closed}",
                     )
         corrections.judge(judged)
+
+    def reasons(self, change_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, str]:
+        return corrections.reasons(change_ids)
 
     def decided(self, act: Act, judged: Sequence[Judged], *, approved: bool) -> None:
         corrections.decide(act, judged, approved=approved)
