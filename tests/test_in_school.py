@@ -53,7 +53,11 @@ def rows():
 
 @in_school()
 def streamed(request):
-    return StreamingHttpResponse(f"{key}\n" for key in rows())
+    def lines():  # a generator expression would have asked at once
+        for key in rows():
+            yield f"{key}\n"
+
+    return StreamingHttpResponse(lines())
 
 
 @in_school()
