@@ -19,8 +19,8 @@ class Command(MigrateCommand):
         if "owner" not in settings.DATABASES:
             self.stderr.write(
                 self.style.WARNING(
-                    "DATABASE_OWNER_URL is not set: the role that serves will own the tables, so the "
-                    "database cannot refuse it to rewrite the ledger or to read another school."
+                    "DATABASE_OWNER_URL is not set: the role that serves will own the tables, so "
+                    "the database cannot refuse it to rewrite the ledger or to read another school."
                 )
             )
         # Before the migrations, whose last act grants the serving role its privileges.
