@@ -197,6 +197,21 @@ def decline(
     return Outcome(act.decision, judged, [], [])
 
 
+def rehearse_decline(
+    change_ids: Collection[uuid.UUID], *, school: School, by: Membership, origin: Origin
+) -> Outcome:
+    """Return which of these changes ``decline`` would decline, and which not; do nothing."""
+    with rehearsing():
+        try:
+            outcome = decline(change_ids, school=school, by=by, origin=origin, reason="rehearsal")
+        except NotApproved as nothing:
+            refused = {each.id: each for each in nothing.refused}
+            judged = judgement.load(school, change_ids, by=by)
+            done = [each for each in judged if each.id not in refused]
+            return Outcome(None, done, list(refused.values()), [])
+    return dataclasses.replace(outcome, decision=None)
+
+
 def reopen(
     change_ids: Collection[uuid.UUID],
     *,
