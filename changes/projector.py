@@ -49,21 +49,21 @@ class Verification:
 
 
 def project(school: School, touched: Mapping[str, Collection[uuid.UUID]]) -> list[Move]:
-    """Bring the touched entities, and those that refer to them, to what the ledger says.
+    """Bring the touched entities to what the ledger says, and with each that came or went those
+    that refer to it: they stand or fall with it, or lose an optional reference.
 
-    ``touched`` maps entity types to ids. Holds the school's lock. Returns the cells that moved.
+    ``touched`` maps entity types to ids. Call holding the school's lock. Returns the cells that
+    moved.
     """
-    reached = _with_dependents(school, touched)
-    return _write(
-        school, {t.entity_type: reached.get(t.entity_type, []) for t in registry.in_order()}
-    )
+    return _write(school, {kind: set(ids) for kind, ids in touched.items()})
 
 
 def rebuild(school: School) -> list[Move]:
     """Fold the school's whole ledger into its tables. Writes no effects. Returns what moved:
-    nothing, unless somebody wrote beside the projector or a column was added."""
+    nothing, unless somebody wrote beside the projector or a column was added. Call holding the
+    school's lock."""
     _refuse_unknown_names(school)
-    return _write(school, {t.entity_type: None for t in registry.in_order()})
+    return _write(school, None)
 
 
 def verify(school: School) -> Verification:
@@ -79,45 +79,22 @@ def verify(school: School) -> Verification:
             parameters = _parameters(school, tracked, None)
             cursor.execute(_with_target(tracked, every=True) + _select_moves(tracked), parameters)
             differences += [Move(tracked.entity_type, *row) for row in cursor.fetchall()]
-            cursor.execute(
-                _with_target(tracked, every=True)
-                + "select (select count(*) from docs) - (select count(*) from target)",
-                parameters,
-            )
+            cursor.execute(_with_target(tracked, every=True) + _COUNT_SUSPENDED, parameters)
             suspended += cursor.fetchone()[0]
     return Verification(differences, suspended)
 
 
-def _with_dependents(
-    school: School, touched: Mapping[str, Collection[uuid.UUID]]
-) -> dict[str, list[uuid.UUID]]:
-    """Add what refers to the touched entities, over every step: they stand or fall with them."""
-    ids = [(kind, each) for kind, some in touched.items() for each in some]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            with recursive reached (entity_type, id) as (
-                select * from unnest(%(types)s::text[], %(ids)s::uuid[])
-                union
-                select c.entity_type::text, c.entity_id
-                from reached r
-                join changes_change c
-                  on c.school_id = %(school)s and c.refers_to = r.id and c.status = 'approved'
-            )
-            select entity_type, array_agg(id) from reached group by entity_type
-            """,
-            {"types": [k for k, _ in ids], "ids": [i for _, i in ids], "school": school.pk},
-        )
-        return dict(cursor.fetchall())
+_COUNT_SUSPENDED = "select (select count(*) from docs) - (select count(*) from target)"
 
 
-def _write(school: School, touched: Mapping[str, list[uuid.UUID] | None]) -> list[Move]:
+def _write(school: School, touched: dict[str, set[uuid.UUID]] | None) -> list[Move]:
+    """Project these entities, or all of the school's; parents before those that refer to them."""
     moves: list[Move] = []
     with connection.cursor() as cursor:
         cursor.execute("set constraints all deferred")
         cursor.execute("select set_config(%s, 'on', true)", [PROJECTOR_SETTING])
         for tracked in registry.in_order():
-            ids = touched[tracked.entity_type]
+            ids = None if touched is None else list(touched.get(tracked.entity_type, ()))
             if ids is not None and not ids:
                 continue
             cursor.execute(
@@ -127,9 +104,31 @@ def _write(school: School, touched: Mapping[str, list[uuid.UUID] | None]) -> lis
                 + _select_moves(tracked),
                 _parameters(school, tracked, ids),
             )
-            moves += [Move(tracked.entity_type, *row) for row in cursor.fetchall()]
+            moved = [Move(tracked.entity_type, *row) for row in cursor.fetchall()]
+            moves += moved
+            if touched is not None:
+                _add_dependents(school, touched, [m.entity_id for m in moved if m.field == EXISTS])
         cursor.execute("select set_config(%s, 'off', true)", [PROJECTOR_SETTING])
     return moves
+
+
+def _add_dependents(
+    school: School, touched: dict[str, set[uuid.UUID]], came_or_went: list[uuid.UUID]
+) -> None:
+    """Add what was ever approved to refer to records that came or went. References point to types
+    that were registered before, so what is added is still to be projected."""
+    if not came_or_went:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select distinct entity_type, entity_id from changes_change
+            where school_id = %s and refers_to = any(%s) and status = 'approved'
+            """,
+            [school.pk, came_or_went],
+        )
+        for entity_type, entity_id in cursor.fetchall():
+            touched.setdefault(entity_type, set()).add(entity_id)
 
 
 def _parameters(school: School, tracked: Tracked, ids: list[uuid.UUID] | None) -> dict[str, Any]:
@@ -164,7 +163,8 @@ def _with_target(tracked: Tracked, *, every: bool) -> str:
         alias = f"parent_{number}"
         parents.append(
             sql.SQL(
-                "{join} {table} {alias} on {alias}.school_id = r.school_id and {alias}.id = r.{column}"
+                "{join} {table} {alias} on {alias}.school_id = r.school_id"
+                " and {alias}.id = r.{column}"
             ).format(
                 join=sql.SQL("join" if reference.required else "left join"),
                 table=sql.Identifier(reference.table),
