@@ -6,21 +6,22 @@ has changed. Call inside a school.
 """
 
 import dataclasses
-import datetime as dt
 import enum
 import hashlib
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from django.db import connection
+from django.db.models import Exists, OuterRef
 
 from accounts.models import Membership, School
 from accounts.origin import Origin
 
 from . import registry
+from .criteria import Criteria, Match, built_on, matching
 from .deciding import (
+    Act,
     AlreadyDone,
     Clash,
     KeysClash,
@@ -28,6 +29,7 @@ from .deciding import (
     deciding,
     find_clashes,
     lock,
+    lock_authors,
     rehearsing,
 )
 from .models import Change, Decision, Exclusion
@@ -37,43 +39,13 @@ from .registry import EXISTS, TRUE
 RECORD = "record"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Criteria:
-    """Which changes to revert: all that match every criterion that is given.
-
-    ``account`` typed them; or, with ``decided_by``, that account approved, entered directly or
-    imported them. ``start`` and ``end`` bound [start, end) the server's time of receipt (of the
-    decision, with ``decided_by``). ``ip`` and ``session`` are the origin's.
-    """
-
-    account: uuid.UUID | None = None
-    decided_by: uuid.UUID | None = None
-    start: dt.datetime | None = None
-    end: dt.datetime | None = None
-    ip: str | None = None
-    session: str | None = None
-
-    def __post_init__(self) -> None:
-        if (self.account is None) == (self.decided_by is None):
-            raise ValueError("name the account that typed, or the one that decided")
-        if self.start and self.end and self.start >= self.end:
-            raise ValueError("The window ends before it begins.")
-
-    def as_json(self) -> dict[str, str]:
-        """Return the criteria as the decision keeps them."""
-        return {
-            name: value.isoformat() if isinstance(value, dt.datetime) else str(value)
-            for name, value in dataclasses.asdict(self).items()
-            if value is not None
-        }
-
-
 class Kind(enum.Enum):
     """What a line of the preview comes to. The value is what the screen says."""
 
     FALLS_BACK = "falls back"
     COMES_BACK = "comes back"
     NO_EFFECT = "no effect: a later value stands"
+    COVERED = "no effect: another revert covers it"
     VANISHES = "the record vanishes"
     RETURNS = "the record comes back"
     WITHHELD = "leaves the queue"
@@ -171,9 +143,7 @@ def preview(
         unticked: the keys of lines to leave as they are; None takes the default: every line but
             records that somebody else has built on.
     """
-    lock(school)
-    with rehearsing():
-        return _rehearse_revert(criteria, school, unticked)[0]
+    return _rehearse(school, lambda: _plan_revert(criteria, school, unticked))
 
 
 def revert(
@@ -207,11 +177,12 @@ def revert(
             criteria=criteria.as_json(),
             idempotency_key=idempotency_key,
         ) as act:
-            with rehearsing():
-                shown, excluded = _rehearse_revert(criteria, school, unticked)
-            _refuse_if_changed(shown, token, excluded)
-            act.exclude(excluded)
-            act.project(_entities_of(excluded))
+            if criteria.account:
+                # What the account is sending at this moment comes in before, and is seen.
+                lock_authors(school, [criteria.account])
+            plan = _plan_revert(criteria, school, unticked)
+            shown = _carry_out(act, plan)
+            _refuse_if_changed(shown, token, plan)
             act.leave_effects()
     except AlreadyDone as done:
         return Reverted(done.decision, None, [], repeated=True)
@@ -223,9 +194,9 @@ def preview_reinstatement(
     decision: Decision, *, school: School, unticked: Collection[str] | None = None
 ) -> Preview:
     """Return what ``reinstate`` would do. Nothing is written."""
-    lock(school)
-    with rehearsing():
-        return _rehearse_reinstatement(decision, school, unticked)[0]
+    return _rehearse(
+        school, lambda: _plan_reinstatement(decision, unticked, _own_of_merge(decision))
+    )
 
 
 def reinstate(
@@ -257,13 +228,9 @@ def reinstate(
             idempotency_key=idempotency_key,
         ) as act:
             _refuse_own(decision, by)
-            with rehearsing():
-                shown, lifted = _rehearse_reinstatement(decision, school, unticked)
-            own = _own_of_merge(decision)
-            _refuse_if_changed(shown, token, [*lifted, *own])
-            act.lift(_exclusions_of(decision, lifted))
-            act.exclude(own)
-            act.project(_entities_of([*lifted, *own]))
+            plan = _plan_reinstatement(decision, unticked, _own_of_merge(decision))
+            shown = _carry_out(act, plan)
+            _refuse_if_changed(shown, token, plan)
             act.leave_effects()
     except AlreadyDone as done:
         return Reverted(done.decision, None, [], repeated=True)
@@ -280,188 +247,114 @@ def in_force(decision: Decision) -> tuple[int, int]:
 # The lines. ---------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class _Match:
-    id: uuid.UUID
-    entity_type: str
-    entity_id: uuid.UUID
-    field: str
-    kind: str
-    value: str | None
-    status: str
-    author_id: uuid.UUID
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """The lines of an act, by key. ``lifts`` is the decision that a reinstatement lifts, ``own``
+    what it excludes: the changes by which a merge pointed records at the survivor."""
+
+    groups: dict[str, list[Match]]
+    unticked: Collection[str]
+    others: dict[str, dict[uuid.UUID, int]] = dataclasses.field(default_factory=dict)
+    declined: list[uuid.UUID] = dataclasses.field(default_factory=list)
+    lifts: Decision | None = None
+    own: list[uuid.UUID] = dataclasses.field(default_factory=list)
+
+    @property
+    def matches(self) -> list[Match]:
+        return [match for some in self.groups.values() for match in some]
+
+    @property
+    def ticked(self) -> list[uuid.UUID]:
+        """The changes of the lines that are ticked."""
+        return [m.id for key, some in self.groups.items() if key not in self.unticked for m in some]
 
 
-def _matching(criteria: Criteria, school: School) -> list[_Match]:
-    conditions, parameters = ["c.school_id = %(school)s"], {"school": school.pk}
-    if criteria.account:
-        conditions.append("c.author_id = %(account)s and s.initiator_id = %(account)s")
-        parameters["account"] = criteria.account
-        row, time = "s", "s.received_at"
-    else:
-        conditions.append(
-            "d.decided_by_id = %(account)s and c.status = 'approved'"
-            " and d.kind in ('approve', 'direct', 'import', 'merge')"
-        )
-        parameters["account"] = criteria.decided_by
-        row, time = "d", "d.decided_at"
-    for condition, name, value in (
-        (f"{time} >= %(start)s", "start", criteria.start),
-        (f"{time} < %(end)s", "end", criteria.end),
-        (f"{row}.ip = %(ip)s::inet", "ip", criteria.ip),
-        (f"{row}.session = %(session)s", "session", criteria.session),
-    ):
-        if value:
-            conditions.append(condition)
-            parameters[name] = value
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select c.id, c.entity_type, c.entity_id, c.field, c.kind, c.value, c.status,"  # noqa: S608 - of the fixed texts above
-            " c.author_id"
-            " from changes_change c"
-            " join changes_changeset s on s.school_id = c.school_id and s.id = c.change_set_id"
-            " left join changes_decision d on d.school_id = c.school_id and d.id = c.decision_id"
-            f" where {' and '.join(conditions)} order by c.entity_type, c.entity_id, c.field, c.id",
-            parameters,
-        )
-        return [_Match(*row) for row in cursor.fetchall()]
-
-
-def _rehearse_revert(
-    criteria: Criteria, school: School, unticked: Collection[str] | None
-) -> tuple[Preview, list[uuid.UUID]]:
-    matches = _matching(criteria, school)
-    declined = [m.id for m in matches if m.status == Change.Status.DECLINED]
+def _plan_revert(criteria: Criteria, school: School, unticked: Collection[str] | None) -> _Plan:
+    matches = matching(criteria, school)
     groups = _grouped([m for m in matches if m.status != Change.Status.DECLINED])
-    others = _built_on(school, groups)
-    if unticked is None:
-        unticked = {key for key in groups if others.get(key)}
-    excluded = [m.id for key, some in groups.items() if key not in unticked for m in some]
-
-    def exclude() -> None:
-        Exclusion.objects.bulk_create(
-            Exclusion(school=school, change_id=change, decision_id=_NO_DECISION)
-            for change in excluded
-        )
-
-    rehearsal = _rehearse(school, excluded, exclude)
-    return _shown(groups, unticked, others, rehearsal, declined, lifting=False), excluded
+    records = {some[0].entity_id: key for key, some in groups.items() if key.endswith(RECORD)}
+    on_records = built_on(school, records, matches)
+    others = {records[each]: counted for each, counted in on_records.items()}
+    return _Plan(
+        groups=groups,
+        unticked=set(others) if unticked is None else unticked,
+        others=others,
+        declined=[m.id for m in matches if m.status == Change.Status.DECLINED],
+    )
 
 
-def _rehearse_reinstatement(
-    decision: Decision, school: School, unticked: Collection[str] | None
-) -> tuple[Preview, list[uuid.UUID]]:
+def _plan_reinstatement(
+    decision: Decision, unticked: Collection[str] | None, own: list[uuid.UUID]
+) -> _Plan:
+    elsewhere = Exclusion.objects.filter(
+        school_id=OuterRef("school_id"), change_id=OuterRef("pk"), lifted_by__isnull=True
+    ).exclude(decision=decision)
     rows = (
         Change.objects.filter(exclusions__decision=decision, exclusions__lifted_by__isnull=True)
+        .annotate(covered=Exists(elsewhere))
         .order_by("entity_type", "entity_id", "field", "id")
-        .values_list(
-            "id", "entity_type", "entity_id", "field", "kind", "value", "status", "author_id"
-        )
+        .values_list(*(field.name for field in dataclasses.fields(Match)))
     )
-    groups = _grouped([_Match(*row) for row in rows])
-    unticked = unticked or set()
-    lifted = [m.id for key, some in groups.items() if key not in unticked for m in some]
-    own = _own_of_merge(decision)
-
-    def lift() -> None:
-        Exclusion.objects.filter(pk__in=_exclusions_of(decision, lifted)).update(
-            lifted_by_id=_NO_DECISION
-        )
-        Exclusion.objects.bulk_create(
-            Exclusion(school=school, change_id=change, decision_id=_NO_DECISION) for change in own
-        )
-
-    rehearsal = _rehearse(school, [*lifted, *own], lift)
-    return _shown(groups, unticked, {}, rehearsal, [], lifting=True), lifted
+    groups = _grouped([Match(*row) for row in rows])
+    return _Plan(groups=groups, unticked=unticked or set(), lifts=decision, own=own)
 
 
-# A rehearsal ends before the reference to the decision is checked.
-_NO_DECISION = uuid.UUID(int=0)
-
-
-def _grouped(matches: Sequence[_Match]) -> dict[str, list[_Match]]:
+def _grouped(matches: Sequence[Match]) -> dict[str, list[Match]]:
     """Group by line: a record whose creation is among the matches is one line, whole."""
     created = {m.entity_id for m in matches if m.field == EXISTS and m.value == TRUE}
-    groups: dict[str, list[_Match]] = defaultdict(list)
+    groups: dict[str, list[Match]] = defaultdict(list)
     for match in matches:
         part = RECORD if match.entity_id in created else match.field
         groups[f"{match.entity_type}.{match.entity_id}.{part}"].append(match)
     return dict(groups)
 
 
-def _built_on(school: School, groups: dict[str, list[_Match]]) -> dict[str, dict[uuid.UUID, int]]:
-    """Count, for each record that would vanish, the changes by others on it and on what refers
-    to it, by author: what is not among the matches."""
-    roots = {some[0].entity_id: key for key, some in groups.items() if key.endswith(RECORD)}
-    if not roots:
-        return {}
-    matched = [m.id for some in groups.values() for m in some]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            with recursive reached (root, id) as (
-                select r, r from unnest(%(roots)s::uuid[]) r
-                union
-                select r.root, c.entity_id from reached r
-                join changes_change c on c.school_id = %(school)s and c.refers_to = r.id
-                where c.status <> 'declined'
-            )
-            select r.root, c.author_id, count(*)
-            from reached r
-            join changes_change c on c.school_id = %(school)s and c.entity_id = r.id
-            where c.status <> 'declined' and c.kind = 'value'
-              and c.id <> all(%(matched)s::uuid[])
-              and not exists (select 1 from changes_exclusion x
-                              where x.school_id = c.school_id and x.change_id = c.id
-                                and x.lifted_by_id is null)
-            group by r.root, c.author_id
-            """,
-            {"roots": list(roots), "school": school.pk, "matched": matched},
-        )
-        found: dict[str, dict[uuid.UUID, int]] = defaultdict(dict)
-        for root, author_id, count in cursor.fetchall():
-            found[roots[root]][author_id] = count
-        return dict(found)
+# The act. -----------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class _Rehearsal:
-    moves: list[Move]
-    clashes: list[Clash]
-    values: dict[tuple[uuid.UUID, str], str | None]
-    open_before: set[uuid.UUID]
-    open_after: set[uuid.UUID]
-    please_check: list[uuid.UUID]
-    based_on: list[uuid.UUID]
-
-
-def _rehearse(school: School, change_ids: list[uuid.UUID], write: Any) -> _Rehearsal:
-    entities = _entities_of(change_ids)
-    values = _standing_values(school, entities)
+def _carry_out(act: Act, plan: _Plan) -> Preview:
+    """Exclude or lift what is ticked, project, and say what it came to."""
+    entities = _entities_of(plan)
+    values = _standing_values(entities)
     open_before = _open_on(entities)
-    with connection.cursor() as cursor:
-        cursor.execute("set constraints all deferred")
-    write()
+    if plan.lifts:
+        act.lift(_exclusions_of(plan.lifts, plan.ticked))
+        act.exclude(plan.own)
+    else:
+        act.exclude(plan.ticked)
     by_type: dict[str, set[uuid.UUID]] = defaultdict(set)
     for entity_type, entity_id in entities:
         by_type[entity_type].add(entity_id)
-    moves = project(school, by_type)
-    built = Change.objects.filter(base_change_id__in=change_ids).exclude(pk__in=change_ids)
-    return _Rehearsal(
-        moves=moves,
-        clashes=find_clashes(school, moves),
-        values=values,
-        open_before=open_before,
-        open_after=_open_on(entities),
-        please_check=list(built.effective().order_by("id").values_list("pk", flat=True)),
-        based_on=list(built.open().order_by("id").values_list("pk", flat=True)),
+    act.moves = project(act.school, by_type)
+    return _shown(
+        plan,
+        act.moves,
+        find_clashes(act.school, act.moves),
+        values,
+        open_before,
+        _open_on(entities),
     )
 
 
-def _standing_values(
-    school: School, entities: Iterable[tuple[str, uuid.UUID]]
-) -> dict[tuple[uuid.UUID, str], str | None]:
-    values: dict[tuple[uuid.UUID, str], str | None] = {}
+def _rehearse(school: School, plan: Callable[[], _Plan]) -> Preview:
+    """Carry out a plan, and take it back."""
+    head = lock(school)
+    with rehearsing():
+        with connection.cursor() as cursor:
+            cursor.execute("set constraints all deferred")  # no decision will stand behind it
+        act = Act(kind="preview", school=school, by=None, origin=Origin(), head=head)
+        return _carry_out(act, plan())
+
+
+Cell = tuple[uuid.UUID, str]
+
+
+def _entities_of(plan: _Plan) -> set[tuple[str, uuid.UUID]]:
+    own = Change.objects.filter(pk__in=plan.own).values_list("entity_type", "entity_id")
+    return {(m.entity_type, m.entity_id) for m in plan.matches} | set(own)
+
+
+def _standing_values(entities: Iterable[tuple[str, uuid.UUID]]) -> dict[Cell, str | None]:
     rows = (
         Change.objects.filter(entity_id__in={entity_id for _, entity_id in entities})
         .effective()
@@ -469,90 +362,119 @@ def _standing_values(
         .distinct("entity_id", "field")
         .values_list("entity_id", "field", "value")
     )
-    for entity_id, field, value in rows:
-        values[entity_id, field] = value
-    return values
+    return {(entity_id, field): value for entity_id, field, value in rows}
 
 
-def _open_on(entities: Iterable[tuple[str, uuid.UUID]]) -> set[uuid.UUID]:
-    return set(
+def _open_on(entities: Iterable[tuple[str, uuid.UUID]]) -> dict[uuid.UUID, Cell]:
+    """Return what waits on these entities: the change's id, and its cell."""
+    rows = (
         Change.objects.filter(entity_id__in={entity_id for _, entity_id in entities})
         .open()
-        .values_list("pk", flat=True)
+        .values_list("id", "entity_id", "field")
     )
+    return {change: (entity_id, field) for change, entity_id, field in rows}
 
 
 def _shown(
-    groups: dict[str, list[_Match]],
-    unticked: Collection[str],
-    others: dict[str, dict[uuid.UUID, int]],
-    rehearsal: _Rehearsal,
-    declined: list[uuid.UUID],
-    *,
-    lifting: bool,
+    plan: _Plan,
+    moves: Sequence[Move],
+    clashes: list[Clash],
+    values: Mapping[Cell, str | None],
+    open_before: Mapping[uuid.UUID, Cell],
+    open_after: Mapping[uuid.UUID, Cell],
 ) -> Preview:
-    moved = {(m.entity_id, m.field): m for m in rehearsal.moves}
-    lines, on_lines = [], set()
-    for key, some in groups.items():
-        first = some[0]
-        field = EXISTS if key.endswith(RECORD) else first.field
-        ticked = key not in unticked
-        move = moved.get((first.entity_id, field)) if ticked else None
-        standing = rehearsal.values.get((first.entity_id, field))
-        ids = {m.id for m in some}
-        if not ticked:
-            kind = Kind.KEPT
-        elif move is not None:
-            kind = _kind_of(move, lifting)
-        elif ids & (rehearsal.open_before if not lifting else rehearsal.open_after):
-            kind = Kind.WAITS_AGAIN if lifting else Kind.WITHHELD
-        else:
-            kind = Kind.NO_EFFECT
+    moved = {(m.entity_id, m.field): m for m in moves}
+    leaving = {change: cell for change, cell in open_before.items() if change not in open_after}
+    returning = {change: cell for change, cell in open_after.items() if change not in open_before}
+    lines = []
+    for key, some in plan.groups.items():
+        cell = (some[0].entity_id, EXISTS if key.endswith(RECORD) else some[0].field)
+        ticked = key not in plan.unticked
+        move = moved.get(cell) if ticked else None
         lines.append(
             Line(
                 key=key,
-                entity_type=first.entity_type,
-                entity_id=first.entity_id,
-                field=field,
+                entity_type=some[0].entity_type,
+                entity_id=cell[0],
+                field=cell[1],
                 change_ids=tuple(m.id for m in some),
-                kind=kind,
-                before=move.before if move else standing,
-                after=move.after if move else standing,
+                kind=_kind_of(some, move, leaving, returning, lifting=plan.lifts is not None)
+                if ticked
+                else Kind.KEPT,
+                before=move.before if move else values.get(cell),
+                after=move.after if move else values.get(cell),
                 ticked=ticked,
-                others=others.get(key, {}),
+                others=plan.others.get(key, {}),
             )
         )
-        if ticked:
-            on_lines.add((first.entity_id, field))
-            if key.endswith(RECORD):
-                on_lines |= {(m.entity_id, m.field) for m in some}
-    matched = {m.id for some in groups.values() for m in some}
+    on_lines = {(m.entity_id, m.field) for m in plan.matches} | {
+        (line.entity_id, line.field) for line in lines
+    }
+    consequences = [move for cell, move in moved.items() if cell not in on_lines]
+    excluded = plan.own if plan.lifts else plan.ticked
+    built = Change.objects.filter(base_change_id__in=excluded).exclude(pk__in=excluded)
     return Preview(
         lines=lines,
-        consequences=[m for m in rehearsal.moves if (m.entity_id, m.field) not in on_lines],
-        clashes=rehearsal.clashes,
-        clashing=frozenset(
-            line.key
-            for line in lines
-            for clash in rehearsal.clashes
-            if line.ticked
-            and line.entity_id in clash.entity_ids
-            and (line.field in clash.fields or line.is_record)
-        ),
-        please_check=rehearsal.please_check,
-        based_on=rehearsal.based_on,
-        leaving=sorted(rehearsal.open_before - rehearsal.open_after),
-        returning=sorted(rehearsal.open_after - rehearsal.open_before),
-        declined=declined,
-        effects=list(_effects(rehearsal.moves)),
-        token=_token(lines, matched),
+        consequences=consequences,
+        clashes=clashes,
+        clashing=_clashing(lines, clashes, moves),
+        please_check=list(built.effective().order_by("id").values_list("pk", flat=True)),
+        based_on=list(built.open().order_by("id").values_list("pk", flat=True)),
+        leaving=sorted(leaving),
+        returning=sorted(returning),
+        declined=plan.declined,
+        effects=list(_effects(moves)),
+        token=_token(lines, consequences),
     )
 
 
-def _kind_of(move: Move, lifting: bool) -> Kind:
-    if move.field == EXISTS:
+def _kind_of(
+    some: Sequence[Match],
+    move: Move | None,
+    leaving: Mapping[uuid.UUID, Cell],
+    returning: Mapping[uuid.UUID, Cell],
+    *,
+    lifting: bool,
+) -> Kind:
+    if move is not None and move.field == EXISTS:
         return Kind.RETURNS if move.after == TRUE else Kind.VANISHES
-    return Kind.COMES_BACK if lifting else Kind.FALLS_BACK
+    if move is not None:
+        return Kind.COMES_BACK if lifting else Kind.FALLS_BACK
+    ids, cells = {m.id for m in some}, {(m.entity_id, m.field) for m in some}
+    if ids & leaving.keys():
+        return Kind.WITHHELD
+    if ids & returning.keys() or cells & set(returning.values()):
+        return Kind.WAITS_AGAIN
+    if cells & set(leaving.values()):  # what waits there is withdrawn or replaced again
+        return Kind.WITHHELD
+    return Kind.COVERED if all(m.covered for m in some) else Kind.NO_EFFECT
+
+
+def _clashing(
+    lines: Sequence[Line], clashes: Iterable[Clash], moves: Iterable[Move]
+) -> frozenset[str]:
+    """Return the keys of the lines that a clash comes from: the lines of its records, or, where
+    they merely came back with a parent, those of the parent."""
+    parents: dict[uuid.UUID, set[uuid.UUID]] = defaultdict(set)
+    for move in moves:
+        if move.field != EXISTS and move.after is not None:
+            reference = registry.get(move.entity_type).field(move.field).reference
+            if reference and reference.required:
+                parents[move.entity_id].add(uuid.UUID(move.after))
+    keys: set[str] = set()
+    for clash in clashes:
+        fields = {*clash.fields, EXISTS}
+        records = set(clash.entity_ids)
+        while records:
+            behind = {
+                line.key
+                for line in lines
+                if line.ticked and line.entity_id in records and line.field in fields
+            }
+            keys |= behind
+            records = set() if behind else set().union(*(parents.pop(r, set()) for r in records))
+            fields = {EXISTS}
+    return frozenset(keys)
 
 
 def _effects(moves: Sequence[Move]) -> Iterator[str]:
@@ -562,24 +484,25 @@ def _effects(moves: Sequence[Move]) -> Iterator[str]:
         )
 
 
-def _token(lines: Sequence[Line], matched: Collection[uuid.UUID]) -> str:
-    """A digest over the changes that match and what each line shows. Unrelated traffic does not
-    touch it; one more change that matches does."""
+def _token(lines: Sequence[Line], consequences: Iterable[Move]) -> str:
+    """A digest over the changes that match, what each line shows, and what moves besides.
+    Unrelated traffic does not touch it; one more change that matches does, and so does work that
+    somebody has put meanwhile on a record that is to vanish."""
     shown = hashlib.sha256()
-    for change in sorted(matched):
-        shown.update(change.bytes)
     for line in sorted(lines, key=lambda each: each.key):
-        shown.update(repr((line.key, line.kind.name, line.before, line.after)).encode())
-        shown.update(repr(sorted(line.change_ids)).encode() if line.ticked else b"kept")
+        facts = (line.key, sorted(line.change_ids), line.ticked)
+        if line.ticked:
+            facts += (line.kind.name, line.before, line.after, sorted(line.others.items()))
+        shown.update(repr(facts).encode())
+    for move in sorted(consequences, key=lambda each: each[:3]):
+        shown.update(repr(move).encode())
     return shown.hexdigest()
 
 
-def _refuse_if_changed(
-    shown: Preview, token: str | None, change_ids: Collection[uuid.UUID]
-) -> None:
+def _refuse_if_changed(shown: Preview, token: str | None, plan: _Plan) -> None:
     if token is not None and token != shown.token:
         raise PreviewChanged(shown)
-    if not change_ids:
+    if not plan.ticked and not plan.own:
         raise NothingToDo("There is nothing to do: no change matches, or no line is ticked.")
     if shown.clashes:
         raise KeysClash(shown.clashes)
@@ -608,13 +531,4 @@ def _exclusions_of(decision: Decision, change_ids: Collection[uuid.UUID]) -> lis
         Exclusion.objects.filter(
             decision=decision, change_id__in=list(change_ids), lifted_by__isnull=True
         ).values_list("pk", flat=True)
-    )
-
-
-def _entities_of(change_ids: Collection[uuid.UUID]) -> list[tuple[str, uuid.UUID]]:
-    return list(
-        Change.objects.filter(pk__in=list(change_ids))
-        .order_by("entity_type", "entity_id")
-        .distinct("entity_type", "entity_id")
-        .values_list("entity_type", "entity_id")
     )
