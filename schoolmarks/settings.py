@@ -1,16 +1,17 @@
 """Settings of one installation, all of them from the environment.
 
-| variable            | what it is                                                              | default |
-|---------------------|-------------------------------------------------------------------------|---------|
-| DEBUG               | 1 on a developer's machine, never where real pupils are                 | 0 |
-| SECRET_KEY          | a long random text that sessions and tokens are signed with             | required |
-| ALLOWED_HOSTS       | the names that the site is reached by, with commas between              | required |
-| DATABASE_URL        | the database, as the role that serves and owns nothing                  | required |
-| DATABASE_OWNER_URL  | the same database, as the role that owns the tables and migrates        | DATABASE_URL |
-| TRUSTED_PROXIES     | how many proxies of ours stand between the client and this process      | 0 |
-| EMAIL_HOST          | the mail server (also EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD) | mail is printed |
-| MAIL_FROM           | the sender of mail                                                      | schoolmarks@localhost |
-| INSECURE_HTTP       | 1 serves without TLS, for a try on one machine: cookies go unsecured    | 0 |
+| variable           | what it is                                                   | default      |
+|--------------------|--------------------------------------------------------------|--------------|
+| DEBUG              | 1 on a developer's machine, never where real pupils are     | 0            |
+| SECRET_KEY         | a long random text that sessions and tokens are signed with  | required     |
+| ALLOWED_HOSTS      | the names that the site is reached by, with commas between   | required     |
+| DATABASE_URL       | the database, as the role that serves and owns nothing       | required     |
+| DATABASE_OWNER_URL | the same, as the role that owns the tables and migrates      | DATABASE_URL |
+| TRUSTED_PROXIES    | how many proxies of ours stand before this process           | 0            |
+| EMAIL_HOST         | the mail server; also EMAIL_PORT, EMAIL_HOST_USER,           | mail is      |
+|                    | EMAIL_HOST_PASSWORD, EMAIL_USE_TLS                           | printed      |
+| MAIL_FROM          | the sender of mail                                           | see below    |
+| INSECURE_HTTP      | 1 serves without TLS, for a try: cookies go unsecured        | 0            |
 
 With DEBUG off a missing required variable stops the start and names all that are missing.
 """
@@ -129,7 +130,7 @@ TEMPLATES = [
 ROOT_URLCONF = "schoolmarks.urls"
 WSGI_APPLICATION = "schoolmarks.wsgi.application"
 
-# Language and time: each school shows its own time zone (accounts.in_school activates it). ---------
+# Language and time: each school shows its own time zone (accounts.in_school activates it). -------
 
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
@@ -172,7 +173,8 @@ ACCOUNT_EMAIL_VERIFICATION = "none"  # the office typed the address; nobody sign
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_PREVENT_ENUMERATION = True
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "5/5m/ip,5/5m/key"}
+# A staff room stands behind one address: five slips by anybody must not lock everybody out.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "30/5m/ip,5/5m/key"}
 
 # The number of proxies of ours. Read by accounts.client_ip, and by allauth for its rate limits.
 TRUSTED_PROXIES = int(os.environ.get("TRUSTED_PROXIES", "0"))
@@ -187,7 +189,7 @@ CACHES = {
     }
 }
 
-# The browser: nothing from elsewhere, nothing inline, everything over TLS. -------------------------
+# The browser: nothing from elsewhere, nothing inline, everything over TLS. ------------------------
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -210,6 +212,7 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if _TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _TLS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # asked from within, past the proxy that speaks TLS
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if TRUSTED_PROXIES:

@@ -9,97 +9,225 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
-                ('email', models.EmailField(max_length=254, unique=True)),
-                ('name', models.CharField(blank=True, max_length=200)),
-                ('is_active', models.BooleanField(default=True)),
-                ('is_operator', models.BooleanField(default=False)),
-                ('joined_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                (
+                    "last_login",
+                    models.DateTimeField(blank=True, null=True, verbose_name="last login"),
+                ),
+                ("id", models.UUIDField(editable=False, primary_key=True, serialize=False)),
+                ("email", models.EmailField(max_length=254, unique=True)),
+                ("name", models.CharField(blank=True, max_length=200)),
+                ("is_active", models.BooleanField(default=True)),
+                ("is_operator", models.BooleanField(default=False)),
+                ("joined_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('email', django.db.models.functions.text.Lower('email'))), name='user_email_lower_case')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("email", django.db.models.functions.text.Lower("email"))
+                        ),
+                        name="user_email_lower_case",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='School',
+            name="School",
             fields=[
-                ('id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200)),
-                ('slug', models.SlugField(max_length=80, unique=True)),
-                ('time_zone', models.CharField(default='UTC', max_length=64)),
-                ('source_id', models.CharField(blank=True, max_length=255, null=True, unique=True)),
-                ('first_grades', models.CharField(choices=[('wait', 'wait for the office'), ('stand', "stand at once when the section's own instructor enters them")], default='wait', max_length=8, verbose_name='first grades')),
-                ('teachers_restricted', models.BooleanField(default=False, verbose_name='teachers see their own sections only')),
-                ('immaterial_fields', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), blank=True, default=list, size=None, verbose_name='section fields whose change is not told to pupils')),
-                ('guardians_copied', models.BooleanField(default=False)),
-                ('comment_length', models.PositiveIntegerField(default=2000, verbose_name='longest comment, in characters')),
+                ("id", models.UUIDField(editable=False, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=200)),
+                ("slug", models.SlugField(max_length=80, unique=True)),
+                ("time_zone", models.CharField(default="UTC", max_length=64)),
+                ("source_id", models.CharField(blank=True, max_length=255, null=True, unique=True)),
+                (
+                    "first_grades",
+                    models.CharField(
+                        choices=[
+                            ("wait", "wait for the office"),
+                            (
+                                "stand",
+                                "stand at once when the section's own instructor enters them",
+                            ),
+                        ],
+                        default="wait",
+                        max_length=8,
+                        verbose_name="first grades",
+                    ),
+                ),
+                (
+                    "teachers_restricted",
+                    models.BooleanField(
+                        default=False, verbose_name="teachers see their own sections only"
+                    ),
+                ),
+                (
+                    "immaterial_fields",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=40),
+                        blank=True,
+                        default=list,
+                        size=None,
+                        verbose_name="section fields whose change is not told to pupils",
+                    ),
+                ),
+                ("guardians_copied", models.BooleanField(default=False)),
+                (
+                    "comment_length",
+                    models.PositiveIntegerField(
+                        default=2000, verbose_name="longest comment, in characters"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('first_grades__in', ['wait', 'stand'])), name='school_first_grades_known')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("first_grades__in", ["wait", "stand"])),
+                        name="school_first_grades_known",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='OutboxMessage',
+            name="OutboxMessage",
             fields=[
-                ('id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
-                ('key', models.CharField(max_length=200)),
-                ('to', models.EmailField(max_length=254)),
-                ('subject', models.CharField(max_length=300)),
-                ('body', models.TextField()),
-                ('created_at', models.DateTimeField()),
-                ('due_at', models.DateTimeField()),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('sent_at', models.DateTimeField(null=True)),
-                ('given_up_at', models.DateTimeField(null=True)),
-                ('last_error', models.TextField(blank=True)),
-                ('school', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='accounts.school')),
+                ("id", models.UUIDField(editable=False, primary_key=True, serialize=False)),
+                ("key", models.CharField(max_length=200)),
+                ("to", models.EmailField(max_length=254)),
+                ("subject", models.CharField(max_length=300)),
+                ("body", models.TextField()),
+                ("created_at", models.DateTimeField()),
+                ("due_at", models.DateTimeField()),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("given_up_at", models.DateTimeField(null=True)),
+                ("last_error", models.TextField(blank=True)),
+                (
+                    "school",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="accounts.school",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('given_up_at__isnull', True), ('sent_at__isnull', True)), fields=['school', 'due_at'], name='outboxmessage_due')],
-                'constraints': [models.UniqueConstraint(fields=('school', 'id'), name='outboxmessage_school_id'), models.UniqueConstraint(fields=('school', 'key'), name='outboxmessage_once')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(
+                            ("given_up_at__isnull", True), ("sent_at__isnull", True)
+                        ),
+                        fields=["school", "due_at"],
+                        name="outboxmessage_due",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("school", "id"), name="outboxmessage_school_id"
+                    ),
+                    models.UniqueConstraint(fields=("school", "key"), name="outboxmessage_once"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
-                ('role', models.CharField(choices=[('teacher', 'teacher'), ('office', 'office')], default='teacher', max_length=8)),
-                ('is_active', models.BooleanField(default=True)),
-                ('source_id', models.CharField(blank=True, max_length=255, null=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to=settings.AUTH_USER_MODEL)),
-                ('school', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to='accounts.school')),
+                ("id", models.UUIDField(editable=False, primary_key=True, serialize=False)),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[("teacher", "teacher"), ("office", "office")],
+                        default="teacher",
+                        max_length=8,
+                    ),
+                ),
+                ("is_active", models.BooleanField(default=True)),
+                ("source_id", models.CharField(blank=True, max_length=255, null=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="memberships",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "school",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="memberships",
+                        to="accounts.school",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('school', 'user'), name='membership_once'), models.UniqueConstraint(fields=('school', 'id'), name='membership_school_id'), models.UniqueConstraint(fields=('school', 'source_id'), name='membership_source_id'), models.CheckConstraint(condition=models.Q(('role__in', ['teacher', 'office'])), name='membership_role_known')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("school", "user"), name="membership_once"),
+                    models.UniqueConstraint(fields=("school", "id"), name="membership_school_id"),
+                    models.UniqueConstraint(
+                        fields=("school", "source_id"), name="membership_source_id"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("role__in", ["teacher", "office"])),
+                        name="membership_role_known",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='AuditLog',
+            name="AuditLog",
             fields=[
-                ('id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
-                ('event', models.CharField(choices=[('sign_in', 'signed in'), ('sign_in_failed', 'failed to sign in'), ('sign_out', 'signed out'), ('refusal', 'was refused'), ('decision', 'decided'), ('export', 'exported'), ('view', 'looked at'), ('people', 'changed people or policy')], max_length=16)),
-                ('at', models.DateTimeField()),
-                ('ip', models.GenericIPAddressField(null=True)),
-                ('user_agent', models.TextField(blank=True)),
-                ('detail', models.TextField(blank=True)),
-                ('metadata', models.JSONField(default=dict)),
-                ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
-                ('school', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='accounts.school')),
+                ("id", models.UUIDField(editable=False, primary_key=True, serialize=False)),
+                (
+                    "event",
+                    models.CharField(
+                        choices=[
+                            ("sign_in", "signed in"),
+                            ("sign_in_failed", "failed to sign in"),
+                            ("sign_out", "signed out"),
+                            ("refusal", "was refused"),
+                            ("decision", "decided"),
+                            ("export", "exported"),
+                            ("view", "looked at"),
+                            ("people", "changed people or policy"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("ip", models.GenericIPAddressField(null=True)),
+                ("user_agent", models.TextField(blank=True)),
+                ("detail", models.TextField(blank=True)),
+                ("metadata", models.JSONField(default=dict)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "school",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="accounts.school",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['school', 'at'], name='auditlog_school_at')],
+                "indexes": [models.Index(fields=["school", "at"], name="auditlog_school_at")],
             },
         ),
     ]
