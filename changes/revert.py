@@ -238,6 +238,16 @@ def reinstate(
     return Reverted(act.decision, shown, act.moves)
 
 
+def concerns(decision: Decision, member: Membership) -> bool:
+    """Return whether the decision excluded changes of ``member``, who may therefore not lift it."""
+    excluded = Change.objects.filter(exclusions__decision=decision)
+    accounts = {decision.criteria.get("account"), decision.criteria.get("decided_by")}
+    own_merge = decision.kind == Decision.Kind.MERGE
+    return str(member.user_id) in accounts or (
+        not own_merge and excluded.filter(author_id=member.user_id).exists()
+    )
+
+
 def in_force(decision: Decision) -> tuple[int, int]:
     """Return how many of the decision's exclusions are in force, and how many it made."""
     made = Exclusion.objects.filter(decision=decision)
@@ -509,12 +519,7 @@ def _refuse_if_changed(shown: Preview, token: str | None, plan: _Plan) -> None:
 
 
 def _refuse_own(decision: Decision, by: Membership) -> None:
-    excluded = Change.objects.filter(exclusions__decision=decision)
-    accounts = {decision.criteria.get("account"), decision.criteria.get("decided_by")}
-    own_merge = decision.kind == Decision.Kind.MERGE
-    if str(by.user_id) in accounts or (
-        not own_merge and excluded.filter(author_id=by.user_id).exists()
-    ):
+    if concerns(decision, by):
         raise MayNotDecide("Your own changes were excluded by it: somebody else must lift that.")
 
 
