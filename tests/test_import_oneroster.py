@@ -417,6 +417,36 @@ def test_an_import_that_was_reverted_can_be_made_again(deliver):
 # Into a school at work
 
 
+def test_marks_with_new_decimals_get_a_new_version_of_the_scale(deliver):
+    run(deliver())
+    files = {
+        **plus("users.csv", "p4,true,s1,student,Di,Roe,,"),
+        **plus("enrollments.csv", "e6,k1,s1,p4,student,"),
+        **plus("results.csv", "r4,l1,p4,fully graded,70.5,,"),
+    }
+    run(deliver(files))
+    with enter(school()):
+        assert str(Section.objects.get().scale) == "0 to 100 (version 2)"
+        assert mark_of("p4").grade == "70.5"
+        assert mark_of("p1").grade == "80"
+        assert CourseChangeHistory.objects.get().field_name == "scale_id"
+    assert "nothing to change" in run(deliver(files))
+    assert all_equal()
+
+
+def test_marks_beyond_the_former_bounds_are_read_by_the_new_ones(deliver):
+    run(deliver())
+    files = {
+        **instead("lineItems.csv", "t1,0,100", "t1,0,120"),
+        **plus("users.csv", "p4,true,s1,student,Di,Roe,,"),
+        **plus("enrollments.csv", "e6,k1,s1,p4,student,"),
+        **plus("results.csv", "r4,l1,p4,fully graded,115,,"),
+    }
+    run(deliver(files))
+    with enter(school()):
+        assert mark_of("p4").grade == "115"
+
+
 def test_a_standing_mark_waits_for_a_second_person_and_is_reported(deliver):
     run(deliver())
     changed = {

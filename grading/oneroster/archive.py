@@ -6,10 +6,11 @@ directory that lies is caught by the checksum. Names in a zip are compared, neve
 """
 
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NoReturn, cast
@@ -19,7 +20,10 @@ from grading.oneroster.problems import FILES_IN_ORDER, Problems
 MAX_BYTES = 256 * 1024 * 1024
 """Unpacked size of all files together; 100,000 pupils with six marks each need a quarter of it."""
 
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError)
+NO_ZIP = (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, struct.error)
+"""What opening a zip raises when it is none, or of a kind that nobody sends."""
+
+DAMAGED = (*NO_ZIP, zlib.error, EOFError, OSError)
 """What reading a file of a delivery raises when its bytes are not what the directory promised."""
 
 
@@ -38,18 +42,20 @@ class Delivery:
 @contextmanager
 def open_delivery(path: Path, problems: Problems) -> Iterator[Delivery]:
     """Open the folder or zip at `path`. Raises BadRoster when that is impossible or unwise."""
-    try:
-        if path.is_dir():
-            yield _folder(path, problems)
-        elif path.is_file():
-            with zipfile.ZipFile(path) as archive:
-                yield _zip(path.name, archive, problems)
-        else:
-            _refuse(problems, path.name, "there is no such folder or zip file")
-    except zipfile.BadZipFile:
-        _refuse(problems, path.name, "this is neither a folder nor a sound zip file")
-    except OSError as error:
-        _refuse(problems, path.name, "it cannot be read: {}", error.strerror or "unknown error")
+    with ExitStack() as stack:
+        try:
+            if path.is_dir():
+                delivery = _folder(path, problems)
+            elif path.is_file():
+                archive = stack.enter_context(zipfile.ZipFile(path))
+                delivery = _zip(path.name, archive, problems)
+            else:
+                _refuse(problems, path.name, "there is no such folder or zip file")
+        except NO_ZIP:
+            _refuse(problems, path.name, "this is neither a folder nor a sound zip file")
+        except OSError as error:
+            _refuse(problems, path.name, "it cannot be read: {}", error.strerror or "unknown error")
+        yield delivery
 
 
 def _folder(path: Path, problems: Problems) -> Delivery:
@@ -73,7 +79,9 @@ def _zip(zip_name: str, archive: zipfile.ZipFile, problems: Problems) -> Deliver
     folders = set()
     for entry in archive.infolist():
         inside = PurePosixPath(entry.filename.replace("\\", "/"))
-        if entry.is_dir() or inside.suffix != ".csv" or inside.parts[0] == "__MACOSX":
+        if entry.filename.endswith("/") or inside.suffix != ".csv":
+            continue
+        if inside.parts[0] == "__MACOSX":
             continue
         if entry.flag_bits & 0x1:
             _refuse(problems, zip_name, "the zip is protected by a password; send it without one")

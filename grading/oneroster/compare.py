@@ -51,8 +51,8 @@ def compare(
         }
         record = seen.get(entity_id)
         if record is None:
-            given = {name: value for name, value in values.items() if value is not None}
-            drafts = creation(each.entity_type, given, entity_id=entity_id)
+            filled = {name: value for name, value in values.items() if value is not None}
+            drafts = creation(each.entity_type, dict[str, str | None](filled), entity_id=entity_id)
             found.added[each.entity_type] += 1
         else:
             drafts = _changes(record, values, known, found)
@@ -63,6 +63,7 @@ def compare(
         found.drafts += drafts
     for entity_id in matches.freed:
         found.drafts.append(_draft(ENROLLMENT, entity_id, SOURCE_ID, None))
+        found.places[entity_id, SOURCE_ID] = Place("enrollments.csv", 0, "sourcedId")
     return found
 
 

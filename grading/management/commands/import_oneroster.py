@@ -7,14 +7,14 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
 
 from accounts.origin import Origin
 from grading.oneroster.load import load
 from grading.oneroster.problems import BadRoster, format_report, printable, shown
 from grading.oneroster.reader import read_roster
+from grading.oneroster.report import tell
 from grading.oneroster.schools import MayNotImport, Unclear
-from grading.oneroster.telling import tell
 
 
 class Command(BaseCommand):

@@ -1,8 +1,9 @@
-"""Saying in words what an import did."""
+"""What an import did, in numbers and in words."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from grading.oneroster.load import Report, SchoolReport
 from grading.oneroster.problems import printable
 
 NAMES = {
@@ -16,6 +17,46 @@ NAMES = {
 }
 LISTED = 100
 """Most lines of one list."""
+
+
+@dataclass(slots=True)
+class SchoolReport:
+    """What an import did in one school, for the person who ran it.
+
+    values: how many were written. added, changed: records by entity type. grades: marks that stand
+    now. waiting: marks that wait for a second person, since another mark stands; a line each.
+    kept: values that were changed here since the last import, and in the file not. deleted:
+    records of the file that were deleted here. gone: records that are no longer in the file, by
+    entity type. teachers: new members. notes: sentences about accounts.
+    """
+
+    name: str
+    made: bool
+    adopted: bool
+    values: int = 0
+    added: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+    grades: int = 0
+    waiting: list[str] = field(default_factory=list)
+    kept: int = 0
+    deleted: int = 0
+    gone: Counter[str] = field(default_factory=Counter)
+    teachers: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def changed_anything(self) -> bool:
+        return bool(self.made or self.adopted or self.values or self.teachers)
+
+
+@dataclass(slots=True)
+class Report:
+    """What an import did. new_user: the account of who ran it was made for it. unused: results
+    that were not imported, since they are no final grades."""
+
+    schools: list[SchoolReport]
+    new_user: bool
+    unused: int
 
 
 def tell(report: Report, *, email: str) -> Iterator[str]:
