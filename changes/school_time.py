@@ -34,6 +34,8 @@ def instant(text: str, *, school: School, second: bool | None = None) -> dt.date
         ) from None
     if typed.tzinfo is not None:
         raise NotATime("Type the school’s own time, without an offset.")
+    if not 1900 <= typed.year <= 2200:
+        raise NotATime(f"The year {typed.year} cannot be right.")
     zone = zoneinfo.ZoneInfo(school.time_zone)
     first, later = (typed.replace(tzinfo=zone, fold=fold).astimezone(dt.UTC) for fold in (0, 1))
     if first.astimezone(zone).replace(tzinfo=None) != typed:
