@@ -43,18 +43,17 @@ class SectionRules(Rules):
 
 
 def _write_history(act: Act, moves: Sequence[Move]) -> None:
-    initiators = dict(
-        Change.objects.filter(
+    initiators = {
+        (change.entity_id, change.field): change.author_id
+        for change in Change.objects.filter(
             decision_id=act.id, entity_type="section", entity_id__in={m.entity_id for m in moves}
-        )
-        .order_by("position")
-        .values_list("entity_id", "author_id")
-    )
+        ).order_by("position")
+    }
     CourseChangeHistory.objects.bulk_create(
         CourseChangeHistory(
             school=act.school,
             section_id=move.entity_id,
-            changed_by_id=initiators.get(move.entity_id, act.user_id),
+            changed_by_id=initiators.get((move.entity_id, move.field), act.user_id),
             changed_at=act.origin.at,
             field_name=FIELD_NAMES[move.field],
             old_value=move.before,
