@@ -1,6 +1,7 @@
 """Entering marks: what a teacher types becomes changes; by the school's policy a first grade of
 the section's own instructor stands at once, by rule."""
 
+import contextlib
 import uuid
 from collections.abc import Collection, Iterable
 
@@ -33,12 +34,11 @@ def enter_marks(
     saved = propose(drafts, by=by, origin=origin, idempotency_key=idempotency_key)
     first = _first_grades_of_own_sections(saved.changes, by) if at_once else []
     if first and not saved.repeated:
-        try:
+        # What cannot be approved waits for the office, like any other change.
+        with contextlib.suppress(review.NotApproved):
             review.approve(
                 first, school=by.school, by=None, origin=origin, rule=RULE, what_can_be=True
             )
-        except review.NotApproved:
-            pass  # they wait for the office, like any other change
     return saved
 
 
