@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from psycopg import sql
 
 from accounts import audit
@@ -217,7 +217,9 @@ def deciding(
             _seal(act)
             with connection.cursor() as cursor:
                 cursor.execute("set constraints all immediate")
-        except IntegrityError as error:
+        except DatabaseError as error:
+            if not isinstance(error, IntegrityError) and not _is_refusal(error):
+                raise
             raise CannotProject(_in_words(error)) from error
 
 
@@ -382,7 +384,12 @@ def _digest_of_rows(act: Act) -> bytes:
         return digest.digest()
 
 
-def _in_words(error: IntegrityError) -> str:
+def _is_refusal(error: DatabaseError) -> bool:
+    """Whether the database refused a row: an id that is taken in another school, for one."""
+    return getattr(error.__cause__, "sqlstate", None) == "42501"
+
+
+def _in_words(error: DatabaseError) -> str:
     detail = getattr(error.__cause__, "diag", None)
     name = detail.constraint_name if detail else None
     return (

@@ -11,12 +11,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
 from django.db import connection
+from django.utils.timezone import localtime
 
 from accounts.models import Membership, School
 
-from . import registry
+from . import registry, vanishing
 from .models import Change
-from .registry import EXISTS, TRUE
+from .registry import EXISTS, FALSE, TRUE
 
 
 class Why(enum.Enum):
@@ -60,6 +61,7 @@ class Judged:
     kind: str
     value: str | None
     old_value: str | None
+    base: uuid.UUID | None
     refers_to: uuid.UUID | None
     number: int
     status: str
@@ -92,6 +94,15 @@ class Judged:
     def creates(self) -> bool:
         return self.field == EXISTS and self.value == TRUE
 
+    @property
+    def deletes(self) -> bool:
+        return self.field == EXISTS and self.value == FALSE
+
+    @property
+    def decider_is_author(self) -> bool:
+        """Nobody but the author decides: their own approval, or a rule's."""
+        return self.by is None or self.by.user_id == self.author_id
+
 
 def load(
     school: School, change_ids: Collection[uuid.UUID], *, by: Membership | None = None
@@ -101,8 +112,8 @@ def load(
         cursor.execute(
             """
             select c.id, c.change_set_id, c.author_id, c.entity_type, c.entity_id, c.field, c.kind,
-                   c.value, c.old_value, c.refers_to, c.number, c.status, c.two_people,
-                   s.received_at, s.reason,
+                   c.value, c.old_value, c.base_change_id, c.refers_to, c.number, c.status,
+                   c.two_people, s.received_at, s.reason,
                    exists (select 1 from changes_exclusion x
                            where x.school_id = c.school_id and x.change_id = c.id
                              and x.lifted_by_id is null),
@@ -148,9 +159,10 @@ def judge(school: School, judged: Sequence[Judged]) -> None:
     for each in judged:
         if each.passes:
             by_type[each.entity_type].append(each)
+    _judge_second_person([j for j in judged if j.passes])
     for tracked in registry.in_order():
         if by_type[tracked.entity_type]:
-            tracked.rules.judge(by_type[tracked.entity_type])
+            tracked.rules.judge(by_type[tracked.entity_type], among=judged)
     # What the rules refused may have been the creation that others build on.
     judge_prerequisites(school, judged)
 
@@ -163,7 +175,7 @@ def judge_openness(judged: Iterable[Judged]) -> None:
 
 def _judge_openness(each: Judged) -> None:
     if each.status != "provisional":
-        when = f" on {each.decided_at:%d %B at %H:%M} (UTC)" if each.decided_at else ""
+        when = f" on {localtime(each.decided_at):%d %B at %H:%M}" if each.decided_at else ""
         who = each.decided_by or "a rule of the school"
         each.refuse(Why.DECIDED, f"{who} {each.status} this{when}.")
     elif each.excluded:
@@ -177,6 +189,9 @@ def _judge_openness(each: Judged) -> None:
 
 
 def _judge_base(each: Judged) -> None:
+    # The same change stands there: nothing has happened since, whatever its text has become.
+    if each.head == each.base:
+        return
     if each.current not in (each.old_value, each.value) and not each.insisted:
         each.refuse(
             Why.CONFLICT,
@@ -199,6 +214,18 @@ def _judge_rivals(judged: Sequence[Judged]) -> None:
             )
 
 
+def _judge_second_person(judged: Sequence[Judged]) -> None:
+    alone = [j for j in judged if j.decider_is_author]
+    deleting = [(j.entity_type, j.entity_id) for j in alone if j.deletes]
+    guarded = vanishing.guarded(deleting) if deleting else set()
+    for each in alone:
+        if each.two_people or (each.deletes and each.entity_id in guarded):
+            each.refuse(
+                Why.SECOND_PERSON,
+                "A mark that stands changes or goes only when a second person approves it.",
+            )
+
+
 def judge_prerequisites(school: School, judged: Sequence[Judged]) -> None:
     """Refuse what builds on something that neither stands nor is approved in the same act."""
     needed: dict[str, set[uuid.UUID]] = defaultdict(set)
@@ -209,6 +236,7 @@ def judge_prerequisites(school: School, judged: Sequence[Judged]) -> None:
             if target and each.refers_to:
                 needed[target].add(each.refers_to)
     standing = {kind: _standing(school, kind, ids) for kind, ids in needed.items()}
+    absent = _absent(needed[kind] - standing[kind] for kind in needed)
     filled = _required_cells(school, [j for j in judged if j.passes and j.creates])
     while True:
         passing = [j for j in judged if j.passes]
@@ -216,7 +244,7 @@ def judge_prerequisites(school: School, judged: Sequence[Judged]) -> None:
         given = {(j.entity_id, j.field) for j in passing if j.value is not None} | filled
         refused = False
         for each in passing:
-            missing = _missing(each, standing, created, given)
+            missing = _missing(each, standing, created, given, absent)
             if missing:
                 each.refuse(Why.PREREQUISITE, missing)
                 refused = True
@@ -229,6 +257,7 @@ def _missing(
     standing: dict[str, set[uuid.UUID]],
     created: set[tuple[str, uuid.UUID]],
     given: set[tuple[uuid.UUID, str]],
+    absent: dict[uuid.UUID, "_Absent"],
 ) -> str | None:
     tracked = registry.get(each.entity_type)
     if each.creates:
@@ -239,8 +268,10 @@ def _missing(
     if (
         each.entity_id not in standing[each.entity_type]
         and (each.entity_type, each.entity_id) not in created
+        and not _mends(each, tracked, absent.get(each.entity_id))
     ):
-        return f"The {tracked.label} that it belongs to is not approved. Approve it with it."
+        why = _because(absent.get(each.entity_id))
+        return f"The {tracked.label} that it belongs to {why}"
     target = _target_type(each)
     if (
         target
@@ -249,8 +280,40 @@ def _missing(
         and (target, each.refers_to) not in created
     ):
         label = tracked.field(each.field).label
-        return f"The {label} that it names is not approved. Approve it with it."
+        return f"The {label} that it names {_because(absent.get(each.refers_to))}"
     return None
+
+
+class _Absent(enum.Enum):
+    """What became of a record that does not stand."""
+
+    SUSPENDED = "is hidden, because what it belongs to is gone."
+    DELETED = "has been deleted."
+    DECLINED = "was declined: another one has to be chosen."
+
+
+def _because(absent: _Absent | None) -> str:
+    return absent.value if absent else "is not approved. Approve it with it."
+
+
+def _mends(each: Judged, tracked: registry.Tracked, absent: _Absent | None) -> bool:
+    """Whether this points a suspended record at a parent again, or deletes one that is absent."""
+    if each.deletes:
+        return absent in {_Absent.SUSPENDED, _Absent.DELETED}
+    return absent is _Absent.SUSPENDED and each.field in {f.name for f in tracked.required}
+
+
+def _absent(ids: Iterable[set[uuid.UUID]]) -> dict[uuid.UUID, _Absent]:
+    missing: set[uuid.UUID] = set().union(*ids)
+    if not missing:
+        return {}
+    about = Change.objects.filter(entity_id__in=missing, field=EXISTS)
+    declined = about.filter(status=Change.Status.DECLINED, value=TRUE)
+    found = dict.fromkeys(declined.values_list("entity_id", flat=True), _Absent.DECLINED)
+    heads = about.effective().order_by("position").values_list("entity_id", "value")
+    return found | {
+        each: _Absent.SUSPENDED if value == TRUE else _Absent.DELETED for each, value in heads
+    }
 
 
 def _target_type(each: Judged) -> str | None:

@@ -153,7 +153,7 @@ def _records_on(tracked: registry.Tracked, field: str, target: uuid.UUID) -> lis
 
 
 def _twin(tracked: registry.Tracked, field: str, record: _Found, survivor_id: uuid.UUID) -> Any:
-    """The survivor's own record under the same natural key, such as its enrolment in the section."""
+    """The survivor's own record under the same natural key: its enrolment in the section."""
     for names in tracked.natural_keys:
         if field in names:
             key = {

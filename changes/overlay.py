@@ -39,6 +39,7 @@ class Mine:
     kind: str
     value: str | None
     old_value: str | None
+    base: uuid.UUID | None
     declined_because: str
     decided_at: dt.datetime | None
 
@@ -63,7 +64,10 @@ class Cell:
     @property
     def state(self) -> State:
         if self.mine and self.mine.is_open:
-            moved = self.standing not in (self.mine.old_value, self.mine.value)
+            moved = self.head != self.mine.base and self.standing not in (
+                self.mine.old_value,
+                self.mine.value,
+            )
             return State.CONFLICT if moved else State.WAITING
         if self.mine and self.mine.status == Change.Status.DECLINED:
             return State.DECLINED
@@ -223,12 +227,13 @@ def _mine(ids: list[uuid.UUID], by: Membership) -> dict[uuid.UUID, dict[str, Min
             "kind",
             "value",
             "old_value",
+            "base_change_id",
             "decision__reason",
             "decision__decided_at",
         )
     )
-    for entity_id, field, change_id, status, kind, value, old, reason, decided_at in rows:
+    for entity_id, field, change_id, status, kind, value, old, base, reason, decided_at in rows:
         mine.setdefault(entity_id, {})[field] = Mine(
-            change_id, status, kind, value, old, reason or "", decided_at
+            change_id, status, kind, value, old, base, reason or "", decided_at
         )
     return mine

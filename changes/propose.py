@@ -22,9 +22,9 @@ from accounts.ids import new_id
 from accounts.models import Membership
 from accounts.origin import Origin
 
-from . import overlay, registry
+from . import overlay, registry, vanishing
 from .models import Change, ChangeSet
-from .registry import EXISTS, FALSE, TRUE, Field, Invalid, Tracked
+from .registry import EXISTS, FALSE, TRUE, Invalid, Tracked
 
 
 class _Base(enum.Enum):
@@ -56,7 +56,7 @@ class Draft:
     entity_id: uuid.UUID
     field: str
     typed: str | None
-    base: uuid.UUID | None | _Base = CURRENT
+    base: uuid.UUID | _Base | None = CURRENT
     touched: bool = False
     reason: str = ""
     value: str | None = None
@@ -73,6 +73,14 @@ class Draft:
     def old_value(self) -> str | None:
         """The value of the base."""
         return self.seen.standing
+
+    @property
+    def creates(self) -> bool:
+        return self.field == EXISTS and self.typed == TRUE
+
+    @property
+    def deletes(self) -> bool:
+        return self.field == EXISTS and self.typed == FALSE
 
     def refuse(self, message: str) -> None:
         """Refuse this cell with a sentence for who typed it. The first refusal stands."""
@@ -101,6 +109,10 @@ class NothingSaved(Exception):
 
 class NotYours(Exception):
     """A withdrawal names a change that is not an open change of who asks."""
+
+
+class MayNotPropose(Exception):
+    """Who asks is no active member of the school (any more)."""
 
 
 def creation(
@@ -132,30 +144,29 @@ def propose(
 
     Args:
         idempotency_key: a request with a key that this author has used changes nothing and
-            returns what the first one saved.
+            returns what the first one saved, and again why the rest is refused.
+        reason: of the whole save; a draft without a reason of its own takes it.
         whole: take all drafts or none.
         may_name: records that ``by`` works on although they do not see them: somebody else's
             provisional ones, in a merge.
 
     Raises:
         NothingSaved: ``whole`` is set and a draft was refused.
+        MayNotPropose: ``by`` is no active member (read under the lock).
         UnknownName: a draft names no registered entity type or field.
     """
     lock_author(by)
-    if idempotency_key and (before := _answered_before(by, idempotency_key)):
-        return before
     kept = list({draft.cell: draft for draft in drafts}.values())
-    _canonicalise(kept)
-    _look(kept, by, set(may_name))
-    _check_bases(kept, by)
-    _check_references(kept, by)
-    for tracked, some in _by_type(kept):
-        tracked.rules.clean([d for d in some if d.refused is None], by=by, at=origin.at)
-    wanted = [d for d in kept if d.refused is None and (d.touched or d.value != d.seen.value)]
-    for tracked, some in _by_type(wanted):
-        tracked.rules.need_two_people(some)
+    before = _answered_before(by, idempotency_key)
+    if before is not None:
+        saved = {(c.entity_type, c.entity_id, c.field) for c in before.changes}
+        kept = [draft for draft in kept if draft.cell not in saved]
+    for draft in kept:
+        draft.reason = draft.reason.strip() or reason
+    wanted = _examine(kept, by=by, origin=origin, may_name=set(may_name))
     refused = [d for d in kept if d.refused is not None]
-    wanted = [d for d in wanted if d.refused is None]
+    if before is not None:
+        return dataclasses.replace(before, refused=refused)
     if refused and whole:
         raise NothingSaved(refused)
     if not wanted:
@@ -180,17 +191,15 @@ def withdraw(
 
     Raises:
         NotYours: a change is not open, or somebody else's.
+        MayNotPropose: ``by`` is no active member (read under the lock).
     """
     lock_author(by)
-    if idempotency_key and (before := _answered_before(by, idempotency_key)):
+    if before := _answered_before(by, idempotency_key):
         return before
     named = set(change_ids)
     changes = {c.pk: c for c in Change.objects.filter(pk__in=named).proposed_by(by.user_id).open()}
     if named - changes.keys():
-        raise NotYours(
-            "This change no longer waits: it was decided, replaced or withdrawn meanwhile. "
-            "Reload the page to see how it stands."
-        )
+        raise NotYours(_why_not_open(named - changes.keys(), by))
     for dependent in dependents_of(changes.values(), by=by):
         changes[dependent.pk] = dependent
     drafts = [
@@ -226,8 +235,20 @@ def dependents_of(changes: Iterable[Change], *, by: Membership) -> list[Change]:
 
 def lock_author(by: Membership) -> None:
     """Hold the author's membership until the transaction ends: their numbers are given one save
-    at a time. (NO KEY: rows that refer to the member may be written meanwhile.)"""
-    list(Membership.objects.select_for_update(no_key=True).filter(pk=by.pk).values_list("pk"))
+    at a time. (NO KEY: rows that refer to the member may be written meanwhile.)
+
+    Raises:
+        MayNotPropose: the member, or the person, has been deactivated.
+    """
+    now = (
+        Membership.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("user")
+        .get(pk=by.pk)
+    )
+    if not (now.is_active and now.user.is_active):
+        raise MayNotPropose(
+            "Your account in this school has been closed. Nothing was saved: ask the office."
+        )
 
 
 def commitment(salt: bytes, facts: dict[str, Any]) -> bytes:
@@ -269,13 +290,51 @@ def _by_type(drafts: Sequence[Draft]) -> list[tuple[Tracked, list[Draft]]]:
     return [(t, grouped[t.entity_type]) for t in registry.in_order() if t.entity_type in grouped]
 
 
-def _answered_before(by: Membership, key: str) -> Saved | None:
+def _answered_before(by: Membership, key: str | None) -> Saved | None:
+    if not key:
+        return None
     change_set = ChangeSet.objects.filter(initiator_id=by.user_id, idempotency_key=key).first()
     if change_set is None:
         return None
     return Saved(
         change_set, list(change_set.changes.filter(reopens=None).order_by("id")), [], repeated=True
     )
+
+
+def _why_not_open(change_ids: Collection[uuid.UUID], by: Membership) -> str:
+    """Say what became of changes. Of somebody else's it says what it says of none."""
+    decided = (
+        Change.objects.filter(pk__in=change_ids)
+        .proposed_by(by.user_id)
+        .exclude(status=Change.Status.PROVISIONAL)
+        .select_related("decided_by")
+        .first()
+    )
+    if decided is None:
+        what = "This change no longer waits: it was replaced or withdrawn meanwhile."
+    else:
+        what = f"{decided.decided_by or 'A rule of the school'} {decided.status} this already."
+    return f"{what} Reload the page to see how it stands."
+
+
+def _examine(
+    drafts: Sequence[Draft], *, by: Membership, origin: Origin, may_name: set[uuid.UUID]
+) -> list[Draft]:
+    """Refuse what is wrong, cell by cell, and return what is to be saved."""
+    _canonicalise(drafts)
+    _look(drafts, by, may_name)
+    _check_bases(drafts)
+    created: set[tuple[str, uuid.UUID]] = set()
+    for tracked, some in _by_type(drafts):
+        _check_references(tracked, some, by=by, created=created)
+        fit = [d for d in some if d.refused is None]
+        tracked.rules.clean(fit, by=by, at=origin.at, among=drafts)
+        created |= _whole_creations(tracked, some)
+    wanted = [d for d in drafts if d.refused is None and (d.touched or d.value != d.seen.value)]
+    for tracked, some in _by_type(wanted):
+        tracked.rules.need_two_people(some)
+    _guard_deletions(wanted)
+    return [d for d in wanted if d.refused is None]
 
 
 def _canonicalise(drafts: Sequence[Draft]) -> None:
@@ -297,8 +356,14 @@ def _canonicalise(drafts: Sequence[Draft]) -> None:
 
 
 def _look(drafts: Sequence[Draft], by: Membership, may_name: set[uuid.UUID]) -> None:
-    """Fill in what the author sees; refuse cells of records that they cannot know of."""
-    created = {d.entity_id for d in drafts if d.field == EXISTS and d.value == TRUE}
+    """Fill in what the author sees; refuse cells of records that they cannot know of, and
+    creations under an id that was ever used, whoever did: which one it was is not said."""
+    created = {(d.entity_type, d.entity_id) for d in drafts if d.creates}
+    used = set(
+        Change.objects.filter(entity_id__in=[each for _, each in created]).values_list(
+            "entity_id", flat=True
+        )
+    )
     for tracked, some in _by_type(drafts):
         records = overlay.see(tracked.entity_type, {d.entity_id for d in some}, by=by)
         for draft in some:
@@ -307,18 +372,23 @@ def _look(drafts: Sequence[Draft], by: Membership, may_name: set[uuid.UUID]) -> 
                 draft.seen = record.cell(draft.field)
             if draft.entity_id in may_name:
                 continue
-            if draft.entity_id in created:
-                if record is not None and draft.field == EXISTS and record.stands:
-                    draft.refuse("There is such a record already.")
+            if (draft.entity_type, draft.entity_id) in created:
+                if draft.entity_id in used:
+                    draft.refuse(
+                        "This was sent before, or the page is out of date. Reload the page to see "
+                        "what was saved, and enter the rest again."
+                    )
             elif record is None:
                 draft.refuse(f"There is no such {tracked.label} in this school. Reload the page.")
             elif not record.exists and draft.field != EXISTS:
                 draft.refuse(
                     f"The {tracked.label} was declined, withdrawn or deleted. Choose another one."
                 )
+            elif draft.deletes and draft.seen.standing is None:
+                draft.refuse(f"This {tracked.label} was not approved yet: withdraw it instead.")
 
 
-def _check_bases(drafts: Sequence[Draft], by: Membership) -> None:
+def _check_bases(drafts: Sequence[Draft]) -> None:
     """A base is a change of the same cell that was approved once: never one's own provisional
     value, and never a way to learn of somebody else's."""
     named = {d.base: d for d in drafts if isinstance(d.base, uuid.UUID) and d.base != d.seen.head}
@@ -340,30 +410,60 @@ def _check_bases(drafts: Sequence[Draft], by: Membership) -> None:
         draft.seen = dataclasses.replace(draft.seen, standing=base_value)
 
 
-def _check_references(drafts: Sequence[Draft], by: Membership) -> None:
-    created = {
-        (d.entity_type, d.entity_id) for d in drafts if d.field == EXISTS and d.value == TRUE
-    }
-    by_field: dict[tuple[str, str], list[tuple[Draft, Field]]] = defaultdict(list)
-    for draft in drafts:
-        if draft.field == EXISTS or draft.value is None or draft.refused:
+def _check_references(
+    tracked: Tracked,
+    drafts: Sequence[Draft],
+    *,
+    by: Membership,
+    created: set[tuple[str, uuid.UUID]],
+) -> None:
+    """Refuse references to what the author cannot know of, or what this save does not create."""
+    for field in tracked.fields.values():
+        naming = [d for d in drafts if d.field == field.name and d.value and not d.refused]
+        if field.reference is None or not naming:
             continue
-        field = registry.get(draft.entity_type).field(draft.field)
-        if field.reference:
-            target = field.reference.entity_type or field.reference.table
-            by_field[target, field.reference.column].append((draft, field))
-    for (target, column), pairs in by_field.items():
-        ids = {uuid.UUID(d.value) for d, _ in pairs if d.value}
-        reference = pairs[0][1].reference
-        assert reference is not None  # noqa: S101 - pairs are of references
-        if reference.entity_type:
+        ids = {uuid.UUID(d.value) for d in naming if d.value}
+        target = field.reference.entity_type
+        if target:
             seen = overlay.see(target, ids, by=by)
             known = {i for i in ids if (i in seen and seen[i].exists) or (target, i) in created}
         else:
-            known = _of_school(reference.table, column, ids, by)
-        for draft, field in pairs:
+            known = _of_school(field.reference.table, field.reference.column, ids, by)
+        for draft in naming:
             if uuid.UUID(draft.value) not in known:
                 draft.refuse(f"There is no such {field.label} in this school. Choose another one.")
+
+
+def _whole_creations(tracked: Tracked, drafts: Sequence[Draft]) -> set[tuple[str, uuid.UUID]]:
+    """Return the records that this save creates. One that lacks what it cannot be without is
+    refused with all its cells."""
+    cells: dict[uuid.UUID, list[Draft]] = defaultdict(list)
+    for draft in drafts:
+        cells[draft.entity_id].append(draft)
+    whole = set()
+    for creating in (d for d in drafts if d.creates):
+        own = cells[creating.entity_id]
+        fit = {d.field for d in own if d.refused is None}
+        lacking = [field.label for field in tracked.required if field.name not in fit]
+        if creating.refused is None and not lacking:
+            whole.add((tracked.entity_type, creating.entity_id))
+            continue
+        for draft in own:
+            without = f" without its {' and its '.join(lacking)}" if lacking else ""
+            draft.refuse(f"This {tracked.label} was not saved{without}.")
+    return whole
+
+
+def _guard_deletions(drafts: Sequence[Draft]) -> None:
+    deleting = [d for d in drafts if d.deletes and d.refused is None]
+    if not deleting:
+        return
+    guarded = vanishing.guarded((d.entity_type, d.entity_id) for d in deleting)
+    for draft in deleting:
+        if draft.entity_id in guarded:
+            draft.two_people = True
+            if not draft.reason.strip():
+                draft.refuse("Say why it goes: another person has to approve that.")
 
 
 def _of_school(table: str, column: str, ids: set[uuid.UUID], by: Membership) -> set[uuid.UUID]:

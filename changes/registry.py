@@ -7,6 +7,7 @@ columns are called. A name that the registry does not know is an error, never si
 import dataclasses
 import datetime as dt
 import decimal
+import re
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from .deciding import Act
     from .judgement import Judged
+    from .models import Change
     from .projector import Move
     from .propose import Draft
 
@@ -73,21 +75,39 @@ class Rules:
     grow with the rows.
     """
 
-    def clean(self, drafts: "Sequence[Draft]", *, by: "Membership", at: dt.datetime) -> None:
-        """Refuse or canonicalise drafts that the field alone cannot judge (``Draft.refuse``)."""
+    def clean(
+        self,
+        drafts: "Sequence[Draft]",
+        *,
+        by: "Membership",
+        at: dt.datetime,
+        among: "Sequence[Draft]",
+    ) -> None:
+        """Refuse or canonicalise drafts that the field alone cannot judge (``Draft.refuse``).
+
+        ``among`` are all drafts of the save: a record may come together with its parent.
+        """
 
     def need_two_people(self, drafts: "Sequence[Draft]") -> None:
-        """Set ``Draft.two_people`` where a second person must approve; refuse what lacks a reason."""
+        """Set ``Draft.two_people`` where a second person must approve; refuse without a reason."""
 
     def proposed(self, drafts: "Sequence[Draft]", *, by: "Membership", at: dt.datetime) -> None:
         """Write what stands beside the new changes."""
 
+    def reopened(self, copies: "Sequence[Change]") -> None:
+        """Write what stands beside changes that were declined and are proposed again."""
+
+    def guard(self, ids: "Collection[uuid.UUID]") -> "set[uuid.UUID]":
+        """Return which of these records may vanish only when a second person approves it."""
+        return set()
+
     def reasons(self, change_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, str]:
-        """Return why these changes were proposed, where that stands beside them, for who decides."""
+        """Return why these changes were proposed, where that stands beside them."""
         return {}
 
-    def judge(self, judged: "Sequence[Judged]") -> None:
-        """Refuse changes that can no longer be approved (``Judged.refuse``)."""
+    def judge(self, judged: "Sequence[Judged]", *, among: "Sequence[Judged]") -> None:
+        """Refuse changes that can no longer be approved (``Judged.refuse``). ``among`` are all
+        that would be approved together."""
 
     def decided(self, act: "Act", judged: "Sequence[Judged]", *, approved: bool) -> None:
         """Stamp what stands beside changes that ``act`` is about to approve or decline."""
@@ -171,6 +191,11 @@ def track(
     return tracked
 
 
+def add_rules(entity_type: str, rules: Rules) -> None:
+    """Give rules to an entity type of an app below, which has none. Raises UnknownName."""
+    _tracked[entity_type] = dataclasses.replace(get(entity_type), rules=rules)
+
+
 def get(entity_type: str) -> Tracked:
     """Return what is registered for an entity type. Raises UnknownName."""
     try:
@@ -224,8 +249,11 @@ def _shows(character: str) -> bool:
 
 def key(name: str, label: str, *, longest: int = 60) -> Field:
     """A short text that names a record, such as a code: spaces around it do not count."""
-    kept = text(name, label, longest=longest, blank=None)
+    kept = text(name, label, longest=longest, blank=None, visible=True)
     return dataclasses.replace(kept, clean=lambda typed: kept.clean(typed.strip()))
+
+
+LONGEST_EMAIL = 254  # of what a mail server delivers to
 
 
 def email(name: str, label: str) -> Field:
@@ -235,6 +263,8 @@ def email(name: str, label: str) -> Field:
         typed = _no_nul(typed).strip()
         if not typed:
             return None
+        if len(typed) > LONGEST_EMAIL:
+            raise Invalid(f"No e-mail address is longer than {LONGEST_EMAIL} characters.")
         try:
             validate_email(typed)
         except ValidationError:
@@ -266,6 +296,10 @@ def date(name: str, label: str) -> Field:
     return Field(name=name, label=label, clean=clean)
 
 
+_DIGITS = re.compile(r"\d{1,12}", re.ASCII)
+_DECIMAL = re.compile(r"\d{1,12}(\.\d{0,12})?", re.ASCII)
+
+
 def whole_number(name: str, label: str, *, least: int = 0, most: int = 100_000) -> Field:
     """A whole number within bounds."""
 
@@ -273,7 +307,7 @@ def whole_number(name: str, label: str, *, least: int = 0, most: int = 100_000) 
         typed = typed.strip()
         if not typed:
             return None
-        if not (typed.isascii() and typed.isdigit()) or not least <= int(typed[:12]) <= most:
+        if not _DIGITS.fullmatch(typed) or not least <= int(typed) <= most:
             raise Invalid(f"“{typed[:40]}” is not a whole number from {least:,} to {most:,}.")
         return str(int(typed))
 
@@ -287,14 +321,12 @@ def amount(name: str, label: str, *, decimals: int, most: int) -> Field:
         typed = typed.strip().replace(",", ".")
         if not typed:
             return None
-        try:
-            value = decimal.Decimal(typed)
-        except decimal.InvalidOperation:
-            raise Invalid(f"“{typed[:40]}” is not a number.") from None
-        rounded = (
-            value.quantize(decimal.Decimal(1).scaleb(-decimals)) if value.is_finite() else value
-        )
-        if rounded != value or not 0 <= value <= most:
+        # Decimal itself reads "NaN", "1e9", "1_0" and the digits of every script.
+        if not _DECIMAL.fullmatch(typed):
+            raise Invalid(f"“{typed[:40]}” is not a number.")
+        value = decimal.Decimal(typed)
+        rounded = value.quantize(decimal.Decimal(1).scaleb(-decimals))
+        if rounded != value or value > most:
             raise Invalid(
                 f"“{typed[:40]}” is not a number from 0 to {most} with {decimals} decimals."
             )

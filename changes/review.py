@@ -15,7 +15,16 @@ from accounts.models import Membership, School
 from accounts.origin import Origin
 
 from . import judgement, registry
-from .deciding import Act, AlreadyDone, KeysClash, deciding, lock, lock_authors, rehearsing
+from .deciding import (
+    Act,
+    AlreadyDone,
+    CannotProject,
+    KeysClash,
+    deciding,
+    lock,
+    lock_authors,
+    rehearsing,
+)
 from .judgement import Judged, Why
 from .models import Change, ChangeQuerySet, ChangeSet, Decision
 from .projector import Move
@@ -46,7 +55,8 @@ class NotApproved(Exception):
     """Nothing was decided: ``refused`` lists the changes that could not be, each with why."""
 
     def __init__(self, refused: Sequence[Judged]) -> None:
-        super().__init__("; ".join(dict.fromkeys(r.refusal.message for r in refused if r.refusal)))
+        messages = dict.fromkeys(r.refusal.message for r in refused if r.refusal)
+        super().__init__("; ".join(messages) or "No change was chosen.")
         self.refused = list(refused)
 
 
@@ -121,38 +131,37 @@ def rehearse_approval(
 
 
 def with_prerequisites(change_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
-    """Return the changes together with the open creations that they build on, by the same authors,
-    over every step. A creation is taken as it came: the cells of its own save, and not the marks
-    that were typed on it later."""
+    """Return the changes together with the open creations that they build on, over every step.
+    A creation is taken with the cells that it came with, and not with what was typed later into
+    others, such as marks."""
     found = {c.pk: c for c in Change.objects.filter(pk__in=change_ids).open()}
     new = list(found.values())
     while new:
-        wanted: dict[uuid.UUID, set[uuid.UUID]] = defaultdict(set)
-        for change in new:
-            wanted[change.author_id].add(change.entity_id)
-            if change.refers_to:
-                wanted[change.author_id].add(change.refers_to)
-        cells = [
-            cell
-            for author_id, entity_ids in wanted.items()
-            for cell in creation_cells(Change.objects.proposed_by(author_id), entity_ids)
-        ]
+        wanted = {change.entity_id for change in new}
+        wanted |= {change.refers_to for change in new if change.refers_to}
+        cells = creation_cells(Change.objects.all(), wanted)
         new = [cell for cell in cells if cell.pk not in found]
         found |= {cell.pk: cell for cell in new}
     return list(found)
 
 
 def creation_cells(changes: ChangeQuerySet, entity_ids: Collection[uuid.UUID]) -> list[Change]:
-    """Return the open changes that came in the same save as the open creation of their record."""
+    """Return the open changes of the cells that came in the same save as the open creation of
+    their record: as they came, or as their author has retyped them since."""
     created = dict(
         changes.filter(entity_id__in=list(entity_ids), field=EXISTS, value=TRUE)
         .open()
         .values_list("entity_id", "change_set_id")
     )
+    came = set(
+        changes.filter(
+            entity_id__in=list(created), change_set_id__in=set(created.values())
+        ).values_list("entity_id", "field")
+    )
     return [
         cell
         for cell in changes.filter(entity_id__in=list(created)).open()
-        if cell.change_set_id == created[cell.entity_id]
+        if (cell.entity_id, cell.field) in came
     ]
 
 
@@ -224,18 +233,25 @@ def reopen(
     that they came in, so that a revert of that evening still finds them.
 
     Raises:
-        NotApproved: a change was not declined.
+        NotApproved: a change was not declined, or its author has said something newer since.
     """
     with deciding(Decision.Kind.REOPEN, school=school, by=by, origin=origin, reason=reason) as act:
         judged = load(act, change_ids)
         for each in judged:
             if each.status != Change.Status.DECLINED:
                 each.refuse(Why.DECIDED, "Only a declined change can be reopened.")
+            elif each.superseded_by:
+                each.refuse(Why.CHANGED, "Something newer of the same author is there already.")
         refused = [j for j in judged if not j.passes]
         if refused:
             raise NotApproved(refused)
         act.criteria = {"reopened": [str(j.id) for j in judged]}
-        return _propose_again(judged)
+        copies = _propose_again(judged)
+        for tracked in registry.in_order():
+            some = [copy for copy in copies if copy.entity_type == tracked.entity_type]
+            if some:
+                tracked.rules.reopened(some)
+        return copies
 
 
 def _propose_again(judged: Sequence[Judged]) -> list[Change]:
@@ -293,30 +309,33 @@ def enter_directly(
     whole: bool = False,
 ) -> Entered:
     """Propose and approve at once, as the office may; what alters a standing grade waits for a
-    second person, with its pending correction.
+    second person, with its pending correction. All or nothing: when it raises, nothing waits.
 
     Raises:
         NothingSaved: ``whole`` is set and a draft was refused.
         NotApproved: a change could not be approved for another reason than the second person.
     """
-    lock(school)  # before the author's membership: the lock order
-    saved = propose(
-        drafts,
-        by=by,
-        origin=origin,
-        source=source,
-        reason=reason,
-        idempotency_key=idempotency_key,
-        whole=whole,
-    )
-    if saved.repeated or not saved.changes:
-        return Entered(saved, None, [])
-    at_once = [c.pk for c in saved.changes if not c.two_people]
-    waiting = judgement.load(school, [c.pk for c in saved.changes if c.two_people], by=by)
-    outcome = None
-    if at_once:
-        outcome = approve(at_once, school=school, by=by, origin=origin, reason=reason, kind=kind)
-    return Entered(saved, outcome, waiting)
+    with transaction.atomic():
+        lock(school)  # before the author's membership: the lock order
+        saved = propose(
+            drafts,
+            by=by,
+            origin=origin,
+            source=source,
+            reason=reason,
+            idempotency_key=idempotency_key,
+            whole=whole,
+        )
+        if saved.repeated or not saved.changes:
+            return Entered(saved, None, [])
+        at_once = [c.pk for c in saved.changes if not c.two_people]
+        waiting = judgement.load(school, [c.pk for c in saved.changes if c.two_people], by=by)
+        outcome = None
+        if at_once:
+            outcome = approve(
+                at_once, school=school, by=by, origin=origin, reason=reason, kind=kind
+            )
+        return Entered(saved, outcome, waiting)
 
 
 def load(act: Act, change_ids: Collection[uuid.UUID]) -> list[Judged]:
@@ -365,6 +384,9 @@ def _settle(act: Act, judged: Sequence[Judged], *, what_can_be: bool) -> list[Ju
             act.head.last_position = position
             act.moves = []
             _refuse_clashing(clash, passing)
+            if all(j.passes for j in passing):
+                # Records that come back with a parent clash, and nothing here can give way.
+                raise CannotProject(str(clash)) from clash
             judgement.judge_prerequisites(act.school, passing)
 
 

@@ -10,7 +10,8 @@ import uuid
 from collections.abc import Collection, Iterable, Sequence
 
 from accounts.models import Membership
-from changes.deciding import Act, CannotProject
+from changes import vanishing
+from changes.deciding import Act
 from changes.judgement import Judged, Why
 from changes.models import Change, Decision
 from changes.projector import Move
@@ -18,8 +19,6 @@ from changes.propose import Draft
 from changes.registry import EXISTS, FALSE
 
 from .models import GradeCorrection
-
-_RESTORING = {Decision.Kind.REVERT, Decision.Kind.REINSTATE, Decision.Kind.MERGE}
 
 
 def standing(enrollment_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str | None]:
@@ -69,21 +68,40 @@ def submit(drafts: Sequence[Draft], *, by: Membership, at: dt.datetime) -> None:
     )
 
 
+def submit_again(copies: Sequence[Change]) -> None:
+    """Write the pending corrections of changes that were declined and are proposed again."""
+    rows = GradeCorrection.objects.filter(change_id__in=[copy.reopens_id for copy in copies])
+    first = {row.change_id: row for row in rows}
+    GradeCorrection.objects.bulk_create(
+        GradeCorrection(
+            school_id=copy.school_id,
+            enrollment_id=copy.entity_id,
+            change_id=copy.pk,
+            old_grade=row.old_grade,
+            new_grade=row.new_grade,
+            reason=row.reason,
+            submitted_by_id=row.submitted_by_id,
+            submitted_at=row.submitted_at,
+        )
+        for copy in copies
+        if (row := first.get(copy.reopens_id))
+    )
+
+
 def judge(judged: Sequence[Judged]) -> None:
     """Refuse what alters a standing grade without a second person or without a reason."""
     altering = _altering(judged)
-    pending = _pending(altering)
-    for each in altering:
-        decider = each.by.user_id if each.by else None
-        if decider is None or decider == each.author_id:
+    pending = _pending([each for each, _ in altering])
+    for each, current in altering:
+        if each.decider_is_author:
             each.refuse(
                 Why.SECOND_PERSON,
-                "A mark that stands changes only when a second person approves it.",
+                "A mark that stands changes or goes only when a second person approves it.",
             )
         elif each.id not in pending and not each.insisted_reason.strip():
             each.refuse(
                 Why.REASON,
-                f"A mark ({each.current or 'cleared since'}) has come to stand since this was "
+                f"A mark ({current or 'cleared since'}) has come to stand since this was "
                 "typed. Say why it changes, or decline it.",
             )
 
@@ -94,11 +112,17 @@ def decide(act: Act, judged: Sequence[Judged], *, approved: bool) -> None:
     if not approved:
         _stamp(act, pending.values(), GradeCorrection.Status.REJECTED)
         return
-    altering = {j.id: j for j in _altering(judged)}
+    telling: dict[uuid.UUID, tuple[Judged, str | None]] = {}
+    for each, current in _altering(judged):
+        # One row per enrolment: of two people's equal values the first one, for the second only
+        # confirms it; and before both the deletion, with which the mark goes.
+        if each.deletes or each.entity_id not in telling:
+            telling[each.entity_id] = each, current
+    current_of = {each.id: current for each, current in telling.values()}
     true = [
         row
         for change, row in pending.items()
-        if change in altering and row.old_grade == altering[change].current
+        if change in current_of and row.old_grade == current_of[change]
     ]
     stale = [row for row in pending.values() if row not in true]
     _stamp(act, true, GradeCorrection.Status.APPROVED)
@@ -109,14 +133,14 @@ def decide(act: Act, judged: Sequence[Judged], *, approved: bool) -> None:
             act,
             enrollment_id=each.entity_id,
             change_id=each.id,
-            old_grade=each.current,
-            new_grade=each.value,
-            reason=each.insisted_reason or pending[each.id].reason,
+            old_grade=current,
+            new_grade=None if each.deletes else each.value,
+            reason=each.insisted_reason.strip() or pending[each.id].reason,
             submitted_by_id=each.author_id,
             submitted_at=each.received_at,
         )
-        for each in altering.values()
-        if each.id not in told and each.field == "grade"
+        for each, current in telling.values()
+        if each.id not in told
     )
 
 
@@ -136,26 +160,40 @@ def write_moved(act: Act, moves: Sequence[Move]) -> None:
             "entity_id", flat=True
         )
     )
+    deletions = {
+        change.entity_id: change
+        for change in Change.objects.filter(
+            decision_id=act.id, field=EXISTS, value=FALSE
+        ).select_related("change_set")
+    }
     rows = []
     for move in moves:
         if move.entity_id in told:
             continue
-        if act.kind not in _RESTORING and move.entity_id in typed and move.before is None:
+        if move.entity_id in typed and move.before is None:
             continue  # a first grade
-        rows.append(_of_move(act, move))
+        cause = vanishing.cause(move.entity_id, deletions.keys(), act.moves)
+        rows.append(_of_move(act, move, deletions[cause] if cause else None))
     GradeCorrection.objects.bulk_create(rows)
 
 
-def _of_move(act: Act, move: Move) -> GradeCorrection:
+def _of_move(act: Act, move: Move, deletion: Change | None) -> GradeCorrection:
     facts = {"enrollment_id": move.entity_id, "old_grade": move.before, "new_grade": move.after}
+    if deletion is not None:
+        return _decided(
+            act,
+            change_id=deletion.pk,
+            reason=deletion.change_set.reason or "The record was deleted.",
+            submitted_by_id=deletion.author_id,
+            submitted_at=deletion.change_set.received_at,
+            **facts,
+        )
     if act.kind == Decision.Kind.REINSTATE:
         kind, reason = GradeCorrection.Kind.REINSTATE, "A revert was lifted."
-    elif act.kind in _RESTORING or move.after is not None:
-        lost = move.after is None or act.kind == Decision.Kind.REVERT
-        kind = GradeCorrection.Kind.REVERT if lost else GradeCorrection.Kind.REINSTATE
-        reason = "The enrolment came back." if not lost else "Changes were excluded."
+    elif move.after is None or act.kind == Decision.Kind.REVERT:
+        kind, reason = GradeCorrection.Kind.REVERT, "Changes were excluded."
     else:
-        return _of_deletion(act, move)
+        kind, reason = GradeCorrection.Kind.REINSTATE, "The enrolment came back."
     return _decided(
         act,
         kind=kind,
@@ -163,31 +201,6 @@ def _of_move(act: Act, move: Move) -> GradeCorrection:
         submitted_by_id=act.user_id,
         submitted_at=act.origin.at,
         **facts,
-    )
-
-
-def _of_deletion(act: Act, move: Move) -> GradeCorrection:
-    """The grade goes because somebody deleted the enrolment, its pupil or its section."""
-    deletion = (
-        Change.objects.filter(decision_id=act.id, field=EXISTS, value=FALSE)
-        .select_related("change_set")
-        .order_by("-position")
-        .first()
-    )
-    author = deletion.author_id if deletion else act.user_id
-    if author == act.user_id:
-        raise CannotProject(
-            "Marks stand on what this deletes: another member of the office must approve it."
-        )
-    return _decided(
-        act,
-        enrollment_id=move.entity_id,
-        change_id=deletion.pk if deletion else None,
-        old_grade=move.before,
-        new_grade=None,
-        reason=(deletion.change_set.reason if deletion else "") or "The record was deleted.",
-        submitted_by_id=author,
-        submitted_at=deletion.change_set.received_at if deletion else act.origin.at,
     )
 
 
@@ -202,16 +215,15 @@ def _decided(act: Act, **facts: object) -> GradeCorrection:
     )
 
 
-def _altering(judged: Sequence[Judged]) -> list[Judged]:
-    """Return the changes that would alter a grade that stands."""
-    marks = [j for j in judged if j.field == "grade"]
-    deletions = [j for j in judged if j.field == EXISTS and j.value == FALSE]
-    stands = standing({j.entity_id for j in (*marks, *deletions)})
-    altering = [j for j in marks if j.entity_id in stands and j.value != stands[j.entity_id]]
-    for each in deletions:
-        if each.entity_id in stands:
-            altering.append(each)
-    return altering
+def _altering(judged: Sequence[Judged]) -> list[tuple[Judged, str | None]]:
+    """Return the changes that would alter a grade that stands, each with that grade."""
+    about = [j for j in judged if j.field == "grade" or j.deletes]
+    stands = standing({j.entity_id for j in about})
+    return [
+        (j, stands[j.entity_id])
+        for j in about
+        if j.entity_id in stands and (j.deletes or j.value != stands[j.entity_id])
+    ]
 
 
 def _pending(judged: Sequence[Judged]) -> dict[uuid.UUID, GradeCorrection]:

@@ -11,9 +11,10 @@ from accounts.models import Membership, School
 from changes import overlay
 from changes.deciding import Act
 from changes.judgement import Judged, Why
+from changes.models import Change
 from changes.projector import Move
 from changes.propose import Draft
-from changes.registry import EXISTS, FALSE, Invalid, Rules
+from changes.registry import Invalid, Rules
 
 from . import corrections
 from .models import Enrollment, Section, Term
@@ -34,41 +35,25 @@ class _Class:
 class MarkRules(Rules):
     """Rules of the entity type ``enrollment``."""
 
-    def clean(self, drafts: Sequence[Draft], *, by: Membership, at: dt.datetime) -> None:
-        section_of = _sections_as_seen(drafts, by)
-        classes = _classes(set(section_of.values()), by)
+    def clean(
+        self, drafts: Sequence[Draft], *, by: Membership, at: dt.datetime, among: Sequence[Draft]
+    ) -> None:
+        sections = _sections_as_seen(drafts, by)
+        classes = _classes({each for some in sections.values() for each in some}, among, by=by)
         for draft in drafts:
-            its = classes.get(section_of.get(draft.entity_id, uuid.UUID(int=0)))
-            if its is None:
-                continue
-            if by.school.teachers_restricted and not by.is_office:
-                if its.instructor_id != by.user_id:
-                    draft.refuse("In this school teachers change their own classes only.")
-            if draft.field not in TYPED:
-                continue
-            if not by.is_office and (closed := closed_because(its.term, by.school, at)):
-                draft.refuse(closed)
-            if draft.field == "grade":
-                _read(draft, its.scale)
-            elif draft.value and len(draft.value) > by.school.comment_length:
-                draft.refuse(
-                    f"This comment has {len(draft.value):,} characters; the school’s limit is "
-                    f"{by.school.comment_length:,}. Shorten it: nothing of it was cut."
-                )
+            involved = [classes[each] for each in sections[draft.entity_id] if each in classes]
+            if restricted(by) and any(its.instructor_id != by.user_id for its in involved):
+                draft.refuse(NOT_YOUR_CLASS)
+            elif draft.field in TYPED:
+                _clean_typed(draft, involved[-1] if involved else None, by=by, at=at)
 
     def need_two_people(self, drafts: Sequence[Draft]) -> None:
-        deleted = {d.entity_id for d in drafts if d.field == EXISTS and d.value == FALSE}
-        graded = [d for d in drafts if d.field == "grade"]
-        standing = corrections.standing({d.entity_id for d in graded} | deleted)
-        for draft in drafts:
-            if draft.entity_id not in standing:
+        graded = [draft for draft in drafts if draft.field == "grade"]
+        standing = corrections.standing({draft.entity_id for draft in graded})
+        for draft in graded:
+            if draft.value == standing.get(draft.entity_id, draft.value):
                 continue
             current = standing[draft.entity_id]
-            changes = draft.field == "grade" and draft.value != current
-            if not changes and not (draft in graded or draft.entity_id in deleted):
-                continue
-            if not changes and draft.field != EXISTS:
-                continue
             draft.two_people = True
             if not draft.reason.strip():
                 draft.refuse(
@@ -79,27 +64,19 @@ class MarkRules(Rules):
     def proposed(self, drafts: Sequence[Draft], *, by: Membership, at: dt.datetime) -> None:
         corrections.submit([d for d in drafts if d.two_people], by=by, at=at)
 
-    def judge(self, judged: Sequence[Judged]) -> None:
-        marks = [j for j in judged if j.field in TYPED]
+    def reopened(self, copies: Sequence[Change]) -> None:
+        corrections.submit_again(copies)
+
+    def guard(self, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+        return set(corrections.standing(ids))
+
+    def judge(self, judged: Sequence[Judged], *, among: Sequence[Judged]) -> None:
         section_of = _sections_of_waiting(judged)
-        classes = _classes(set(section_of.values()), None)
-        for each in marks:
-            its = classes.get(section_of.get(each.entity_id, uuid.UUID(int=0)))
-            if its is None:
-                continue
-            if each.field == "grade" and each.value is not None:
-                try:
-                    if its.scale is None or its.scale.read(each.value) != each.value:
-                        each.refuse(Why.INVALID, "The class’s scale has no such mark any more.")
-                except Invalid as invalid:
-                    each.refuse(Why.INVALID, f"The scale has changed: {invalid}")
-            if its.term and not each.insisted and each.school:
-                closed = closed_because(its.term, each.school, each.received_at)
-                if closed and not each.author_is_office:
-                    each.refuse(
-                        Why.INVALID,
-                        f"It was sent outside the term’s window as it is now. {closed}",
-                    )
+        classes = _classes(set(section_of.values()), [j for j in among if j.passes])
+        for each in judged:
+            section = section_of.get(each.entity_id)
+            if each.field in TYPED and section in classes:
+                _judge_typed(each, classes[section])
         corrections.judge(judged)
 
     def reasons(self, change_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, str]:
@@ -115,6 +92,14 @@ class MarkRules(Rules):
         count = sum(m.field == "grade" for m in moves)
         if count:
             yield f"{count} grade correction{'s' if count > 1 else ''} will be written"
+
+
+NOT_YOUR_CLASS = "In this school teachers change their own classes only. Ask the office."
+
+
+def restricted(by: Membership) -> bool:
+    """Whether the school's policy keeps this member to their own classes."""
+    return by.school.teachers_restricted and not by.is_office
 
 
 def closed_because(term: Term | None, school: School, at: dt.datetime) -> str | None:
@@ -135,6 +120,35 @@ def closed_because(term: Term | None, school: School, at: dt.datetime) -> str | 
     return None
 
 
+def _clean_typed(draft: Draft, its: _Class | None, *, by: Membership, at: dt.datetime) -> None:
+    if its is None:
+        draft.refuse("This class is not there (any more). Reload the page.")
+        return
+    if not by.is_office and (closed := closed_because(its.term, by.school, at)):
+        draft.refuse(closed)
+    elif draft.field == "grade":
+        _read(draft, its.scale)
+    elif draft.value and len(draft.value) > by.school.comment_length:
+        draft.refuse(
+            f"This comment has {len(draft.value):,} characters; the school’s limit is "
+            f"{by.school.comment_length:,}. Shorten it: nothing of it was cut."
+        )
+
+
+def _judge_typed(each: Judged, its: _Class) -> None:
+    """Refuse what the scale no longer takes, or what the term's window leaves out by now."""
+    if each.field == "grade" and each.value is not None:
+        try:
+            if its.scale is None or its.scale.read(each.value) != each.value:
+                each.refuse(Why.INVALID, "The class’s scale has no such mark any more.")
+        except Invalid as invalid:
+            each.refuse(Why.INVALID, f"The scale has changed: {invalid}")
+    if each.insisted or each.author_is_office or each.school is None:
+        return
+    if closed := closed_because(its.term, each.school, each.received_at):
+        each.refuse(Why.INVALID, f"It was sent outside the term’s window as it is now. {closed}")
+
+
 def _read(draft: Draft, scale: Scale | None) -> None:
     if draft.typed is None or not draft.typed.strip():
         draft.value = None
@@ -147,40 +161,57 @@ def _read(draft: Draft, scale: Scale | None) -> None:
             draft.refuse(str(invalid))
 
 
-def _sections_as_seen(drafts: Sequence[Draft], by: Membership) -> dict[uuid.UUID, uuid.UUID]:
-    """Return the section of each enrolment as its author sees it, or is just choosing it."""
+def _sections_as_seen(drafts: Sequence[Draft], by: Membership) -> dict[uuid.UUID, list[uuid.UUID]]:
+    """Return the sections that each enrolment is about: the one that its author sees, and after
+    it the one that they are just choosing."""
     ids = {draft.entity_id for draft in drafts}
     records = overlay.see("enrollment", ids, by=by)
-    sections = {each: record.reference("section") for each, record in records.items()}
-    sections |= {
-        d.entity_id: uuid.UUID(d.value)
-        for d in drafts
-        if d.field == "section" and d.value and sections.get(d.entity_id) is None
-    }
-    return {each: section for each, section in sections.items() if section}
-
-
-def _sections_of_waiting(judged: Sequence[Judged]) -> dict[uuid.UUID, uuid.UUID]:
-    """Return the section of each enrolment: the one that stands, or that is approved with it."""
-    sections = {j.entity_id: j.refers_to for j in judged if j.field == "section" and j.refers_to}
-    sections |= dict(
-        Enrollment.objects.filter(pk__in={j.entity_id for j in judged}).values_list(
-            "pk", "section_id"
-        )
-    )
+    sections: dict[uuid.UUID, list[uuid.UUID]] = {each: [] for each in ids}
+    for each, record in records.items():
+        if section := record.reference("section"):
+            sections[each].append(section)
+    for draft in drafts:
+        if draft.field == "section" and draft.value:
+            sections[draft.entity_id].append(uuid.UUID(draft.value))
     return sections
 
 
-def _classes(ids: set[uuid.UUID], by: Membership | None) -> dict[uuid.UUID, _Class]:
-    """Return what these sections say about marks; with ``by``, as that author sees them."""
-    sections = Section.objects.filter(pk__in=ids)
-    found = {s.pk: (s.scale_id, s.instructor_id, s.term_id) for s in sections}
+def _sections_of_waiting(judged: Sequence[Judged]) -> dict[uuid.UUID, uuid.UUID]:
+    """Return the section of each enrolment: the one approved with it, or the one that stands."""
+    standing = Enrollment.objects.filter(pk__in={j.entity_id for j in judged})
+    return dict(standing.values_list("pk", "section_id")) | {
+        j.entity_id: j.refers_to
+        for j in judged
+        if j.field == "section" and j.refers_to and j.passes
+    }
+
+
+_SAID = ("scale", "instructor", "term")
+
+
+def _classes(
+    ids: set[uuid.UUID], among: Sequence[Draft] | Sequence[Judged], *, by: Membership | None = None
+) -> dict[uuid.UUID, _Class]:
+    """Return what these sections say about marks, with what is changed of them ``among`` the
+    same save or decision; with ``by``, those too that only that author sees."""
+    said: dict[uuid.UUID, dict[str, uuid.UUID | None]] = {
+        section.pk: {name: getattr(section, f"{name}_id") for name in _SAID}
+        for section in Section.objects.filter(pk__in=ids)
+    }
     if by is not None:
-        for each, record in overlay.see("section", ids - found.keys(), by=by).items():
-            found[each] = tuple(record.reference(f) for f in ("scale", "instructor", "term"))
-    known_scales = scales(scale for scale, _, _ in found.values() if scale)
-    terms = Term.objects.in_bulk({term for _, _, term in found.values() if term})
+        for each, record in overlay.see("section", ids - said.keys(), by=by).items():
+            said[each] = {name: record.reference(name) for name in _SAID}
+    for cell in among:
+        if cell.entity_type == "section" and cell.entity_id in ids and cell.field in _SAID:
+            its = said.setdefault(cell.entity_id, dict.fromkeys(_SAID))
+            its[cell.field] = uuid.UUID(cell.value) if cell.value else None
+    known_scales = scales(its["scale"] for its in said.values() if its["scale"])
+    terms = Term.objects.in_bulk({its["term"] for its in said.values() if its["term"]})
     return {
-        each: _Class(known_scales.get(scale), instructor, terms.get(term))
-        for each, (scale, instructor, term) in found.items()
+        each: _Class(
+            known_scales.get(its["scale"]) if its["scale"] else None,
+            its["instructor"],
+            terms.get(its["term"]) if its["term"] else None,
+        )
+        for each, its in said.items()
     }
