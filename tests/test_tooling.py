@@ -1,5 +1,6 @@
 """The private PostgreSQL, the runner of commands, and what the demo says when it cannot start."""
 
+import hashlib
 import os
 import re
 import signal
@@ -261,3 +262,22 @@ def test_the_demo_keeps_one_secret_key_to_itself(monkeypatch, tmp_path):
 def test_a_failed_installation_is_one_sentence(output, sentence):
     assert re.search(sentence, environment.explain(output))
     assert "\n" not in environment.explain(output)
+
+
+def test_a_python_without_ensurepip_is_told_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(environment, "VENV", tmp_path)
+    monkeypatch.setattr(environment, "PYTHON", tmp_path / "bin" / "python")
+    monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(environment.NoEnvironment, match="apt-get install python3-venv"):
+        environment.update()
+
+
+def test_an_environment_that_is_up_to_date_is_left_alone(monkeypatch, tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").touch()
+    wanted = hashlib.sha256(environment.REQUIREMENTS.read_bytes()).hexdigest()
+    (tmp_path / "stamp").write_text(wanted)
+    monkeypatch.setattr(environment, "PYTHON", tmp_path / "bin" / "python")
+    monkeypatch.setattr(environment, "STAMP", tmp_path / "stamp")
+    monkeypatch.setattr(environment, "run", lambda command: pytest.fail(str(command)))
+    environment.update()

@@ -274,9 +274,11 @@ def _programs(run: Path, user: pwd.struct_passwd | None) -> tuple[Path, int]:
     try:
         told = subprocess.check_output([bindir / "postgres", "--version"], text=True, **_as(user))
     except (OSError, subprocess.CalledProcessError) as error:
+        who = f" as the user {user.pw_name}" if user else ""
+        reason = getattr(error, "strerror", None) or error
         raise PostgresUnavailable(
-            f"{bindir}/postgres does not run here ({error}): set PG_BINDIR to the folder of "
-            "PostgreSQL's server programs."
+            f"{bindir}/postgres does not run{who} ({reason}): set PG_BINDIR to a folder of "
+            "PostgreSQL's server programs that can be run."
         ) from None
     major = int(told.split()[2].split(".")[0])
     if major < OLDEST_MAJOR:
