@@ -82,19 +82,22 @@ class Bar:
     def step(self, what: str, done: int, total: int) -> None:
         what = printable(what)
         if not self._moves:
-            self._stream.write(f"{what} ({done} of {total})")
+            self._say(f"{what} ({done} of {total})", "\n")
             return
         filled = self.WIDTH * done // total if total else self.WIDTH
         bar = "#" * filled + "." * (self.WIDTH - filled)
         # Back to the start of the line, and whatever was longer there is wiped out.
-        self._stream.write(f"\r[{bar}] {what[:40]}\x1b[K", ending="")
-        self._stream.flush()
+        self._say(f"\r[{bar}] {what[:40]}\x1b[K", "")
 
     def end(self) -> None:
         """Leave the line free for what is written next."""
         if self._moves:
-            self._stream.write("\r\x1b[K", ending="")
-            self._stream.flush()
+            self._say("\r\x1b[K", "")
+
+    def _say(self, text: str, ending: str) -> None:
+        # str leaves the text as it is: what Django writes to stderr is red otherwise.
+        self._stream.write(text, style_func=str, ending=ending)
+        self._stream.flush()
 
 
 def _email(text: str) -> str:
