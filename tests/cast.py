@@ -10,10 +10,13 @@ import datetime as dt
 import uuid
 from typing import Any
 
+from django.db import connection
+from psycopg import sql
+
 from accounts.in_school import enter
 from accounts.models import Membership, School, User
 from accounts.origin import Origin
-from changes import judgement, overlay, projector, review, revert
+from changes import judgement, overlay, projector, registry, revert, review
 from changes.models import Change
 from changes.propose import Draft, Saved, creation, propose, withdraw
 from grading.models import Enrollment, GradingScale, GradingStep
@@ -233,6 +236,16 @@ class Cast:
     def is_equal(self) -> bool:
         """Return whether the tables are the fold of the ledger."""
         return projector.verify(self.school).equal
+
+    def tables(self) -> dict[str, list[str]]:
+        """Return every row of the tracked tables as text, to compare byte for byte."""
+        found = {}
+        with connection.cursor() as cursor:
+            for tracked in registry.in_order():
+                query = sql.SQL("select t::text from {} t order by t.id")
+                cursor.execute(query.format(sql.Identifier(tracked.table)).as_string(None))
+                found[tracked.entity_type] = [row[0] for row in cursor.fetchall()]
+        return found
 
     def stands(self, *texts: str) -> None:
         """Have T1 type and A approve these marks, one after the other, for the first pupil."""
