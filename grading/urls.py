@@ -1,5 +1,21 @@
 """The pages of marks."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from .views import classes, missing_pupil, my_changes, sheet
+
+urlpatterns = [
+    path("classes/", classes.classes, name="classes"),
+    path("classes/<uuid:section_id>/", sheet.sheet, name="sheet"),
+    path("classes/<uuid:section_id>/cell/", sheet.save_cell, name="save-cell"),
+    path("classes/<uuid:section_id>/pupil/", missing_pupil.look_for, name="missing-pupil"),
+    path("classes/<uuid:section_id>/pupil/enrol/", missing_pupil.enrol, name="enrol-pupil"),
+    path("classes/<uuid:section_id>/pupil/new/", missing_pupil.create, name="new-pupil"),
+    path(
+        "classes/<uuid:section_id>/instead/<uuid:enrollment_id>/",
+        missing_pupil.instead,
+        name="other-pupil",
+    ),
+    path("my-changes/", my_changes.my_changes, name="my-changes"),
+    path("my-changes/<uuid:change_id>/withdraw/", my_changes.withdrawal, name="withdraw"),
+]

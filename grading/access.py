@@ -1,0 +1,57 @@
+"""Fetching a class with the permission to open it."""
+
+import uuid
+
+from django.http import Http404
+
+from accounts import audit
+from accounts.in_school import MemberRequest, Refused
+from accounts.models import AuditLog, Membership
+
+from .models import Section
+
+
+def access_section(member: Membership, section_id: uuid.UUID) -> Section:
+    """Return a class of the member's school. Call inside the school.
+
+    Raises:
+        Http404: there is none; also for the id of another school's class, so that nobody can tell.
+        Refused: the school lets its teachers open their own classes only.
+    """
+    section = (
+        Section.objects.select_related("course", "term", "room", "instructor", "scale")
+        .filter(school_id=member.school_id, pk=section_id)
+        .first()
+    )
+    if section is None:
+        raise Http404
+    if is_restricted(member) and not is_own(member, section):
+        raise Refused(
+            "In this school teachers open their own classes only. Ask the office if you stand in "
+            "for somebody."
+        )
+    return section
+
+
+def is_own(member: Membership, section: Section) -> bool:
+    """Return whether the member is the class's instructor."""
+    return section.instructor_id == member.user_id
+
+
+def is_restricted(member: Membership) -> bool:
+    """Return whether the member may open nothing but their own classes."""
+    return member.school.teachers_restricted and not member.is_office
+
+
+def note_visit(request: MemberRequest, section: Section) -> None:
+    """Write down that somebody opens a class that is not their own."""
+    member = request.member
+    if not is_own(member, section):
+        audit.record(
+            AuditLog.Event.VIEW,
+            origin=request.origin,
+            school=member.school,
+            user=member.user,
+            detail=f"class {section}",
+            metadata={"section": str(section.pk)},
+        )

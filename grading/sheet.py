@@ -1,0 +1,352 @@
+"""The mark sheet of a class as one person sees it, and what they typed into it.
+
+A cell on the page is named by its field and its row: ``grade-7``. Beside it travel ``row-7`` (the
+enrolment), ``grade-7-seen`` (what the page showed) and, where a mark stands, ``grade-7-reason``.
+Call inside a school.
+"""
+
+import dataclasses
+import datetime as dt
+import hashlib
+import uuid
+from collections.abc import Iterable, Mapping
+
+from accounts.models import Membership
+from changes import overlay
+from changes.overlay import Cell, Record, State
+from changes.propose import Draft
+from changes.registry import EXISTS
+
+from .mark_rules import TYPED, closed_because
+from .models import Enrollment, Section
+from .scales import Scale, scales
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One cell on the page. ``typed`` is what was refused, with ``error``; else what is seen."""
+
+    field: str
+    n: int
+    cell: Cell
+    pupil: str
+    typed: str | None = None
+    error: str = ""
+    wants_reason: bool = False
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.field}-{self.n}"
+
+    @property
+    def value(self) -> str:
+        return self.typed if self.typed is not None else self.cell.value or ""
+
+    @property
+    def in_textarea(self) -> str:
+        """The value after a line break, which the browser drops: one that was typed stays."""
+        return f"\n{self.value}"
+
+    @property
+    def seen(self) -> str:
+        """What the page showed here: the authoritative head, and the text, as a short digest."""
+        head = self.cell.head.hex if self.cell.head else ""
+        return f"{head}.{digest_of(self.cell.value or '')}"
+
+    @property
+    def state(self) -> str:
+        return "refused" if self.error else self.cell.state.value
+
+    @property
+    def params(self) -> str:
+        """The names that htmx sends when this cell is saved."""
+        return f"row-{self.n},{self.name},{self.name}-seen,{self.name}-reason"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A pupil on the sheet. ``is_new``: the author's own, not yet approved. ``blocked``: why it
+    cannot be approved as it stands. ``declined``: why the office did not take it into the class."""
+
+    n: int
+    enrollment: Record
+    student: Record | None
+    grade: Entry
+    comment: Entry
+    blocked: str = ""
+    declined: str | None = None
+
+    @property
+    def id(self) -> uuid.UUID:
+        return self.enrollment.id
+
+    @property
+    def is_new(self) -> bool:
+        return not self.enrollment.stands
+
+    @property
+    def is_new_pupil(self) -> bool:
+        return self.student is not None and not self.student.stands
+
+    @property
+    def name(self) -> str:
+        return self.grade.pupil
+
+    @property
+    def number(self) -> str:
+        return (self.student and last_known(self.student, "number")) or ""
+
+    @property
+    def creation(self) -> uuid.UUID | None:
+        """The author's waiting change that put the pupil into the class."""
+        mine = self.enrollment.cell(EXISTS).mine
+        return mine.id if mine and mine.is_open else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Sheet:
+    """A class with its pupils, as one person sees it."""
+
+    section: Section
+    scale: Scale | None
+    closed: str | None
+    is_locked: bool
+    enrolled: list[Row]
+    waitlisted: list[Row]
+    withdrawn: list[Row]
+    declined: list[Row]
+
+    @property
+    def editable(self) -> list[Row]:
+        return [*self.enrolled, *self.waitlisted]
+
+    @property
+    def missing(self) -> int:
+        return sum(row.grade.cell.value is None for row in self.enrolled)
+
+    @property
+    def waiting(self) -> int:
+        cells = [entry.cell for row in self.editable for entry in (row.grade, row.comment)]
+        return sum(cell.mine is not None and cell.mine.is_open for cell in cells)
+
+    @property
+    def pupils(self) -> set[uuid.UUID]:
+        """The pupils who are in the class already, withdrawn ones too."""
+        rows = [*self.enrolled, *self.waitlisted, *self.withdrawn]
+        return {row.student.id for row in rows if row.student}
+
+    def row_of(self, enrollment_id: uuid.UUID) -> Row | None:
+        return next((row for row in self.editable if row.id == enrollment_id), None)
+
+
+def load(section: Section, *, by: Membership, at: dt.datetime) -> Sheet:
+    """Return the sheet as ``by`` sees it, in statements whose number no pupil adds to."""
+    ids = overlay.referring("enrollment", "section", [section.pk], by=by)
+    rows = _rows(overlay.see("enrollment", ids, by=by).values(), section, by)
+    closed = closed_because(section.term, by.school, at)
+    groups: dict[str, list[Row]] = {name: [] for name in (*Enrollment.Status.values, "declined")}
+    for row in rows:
+        groups[_group(row)].append(row)
+    return Sheet(
+        section=section,
+        scale=scales([section.scale_id]).get(section.scale_id) if section.scale_id else None,
+        closed=closed,
+        is_locked=closed is not None and not by.is_office,
+        enrolled=groups["enrolled"],
+        waitlisted=groups["waitlisted"],
+        withdrawn=groups["withdrawn"],
+        declined=groups["declined"],
+    )
+
+
+def load_row(enrollment_id: uuid.UUID, section: Section, n: int, *, by: Membership) -> Row | None:
+    """Return one row of the sheet, or None when ``by`` sees no such pupil in the class."""
+    records = overlay.see("enrollment", [enrollment_id], by=by).values()
+    row = next(iter(_rows(records, section, by, first=n)), None)
+    return row if row and row.declined is None and row.enrollment.exists else None
+
+
+def with_refusals(sheet: Sheet, refused: Iterable[Draft]) -> Sheet:
+    """Return the sheet with what was refused standing in its cells as it was typed."""
+    by_cell = {(draft.entity_id, draft.field): draft for draft in refused}
+
+    def marked(row: Row) -> Row:
+        grade, comment = by_cell.get((row.id, "grade")), by_cell.get((row.id, "comment"))
+        return dataclasses.replace(
+            row,
+            grade=refused_entry(row.grade, grade) if grade else row.grade,
+            comment=refused_entry(row.comment, comment) if comment else row.comment,
+        )
+
+    return dataclasses.replace(
+        sheet,
+        enrolled=[marked(row) for row in sheet.enrolled],
+        waitlisted=[marked(row) for row in sheet.waitlisted],
+    )
+
+
+def refused_entry(entry: Entry, draft: Draft) -> Entry:
+    """Return a cell with the refusal of what was typed into it."""
+    return dataclasses.replace(
+        entry,
+        typed=draft.typed or "",
+        error=draft.refused or "",
+        wants_reason=draft.two_people,
+        reason=draft.reason,
+    )
+
+
+# What was typed. ----------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Typed:
+    """What a request brings for one cell."""
+
+    enrollment_id: uuid.UUID
+    n: int
+    field: str
+    text: str
+    base: uuid.UUID | None
+    shown: str
+    reason: str
+
+    @property
+    def is_untouched(self) -> bool:
+        """The text is the one that the page showed."""
+        return digest_of(self.text) == self.shown
+
+    def draft(self, *, touched: bool) -> Draft:
+        return Draft(
+            entity_type="enrollment",
+            entity_id=self.enrollment_id,
+            field=self.field,
+            typed=self.text,
+            base=self.base,
+            touched=touched,
+            reason=self.reason,
+        )
+
+
+def read(post: Mapping[str, str]) -> list[Typed]:
+    """Return what a request brings, row by row; names that are none of the sheet's are ignored."""
+    found = []
+    for name, value in post.items():
+        prefix, _, number = name.partition("-")
+        if prefix != "row" or not (number.isascii() and number.isdigit() and len(number) < 6):
+            continue
+        enrollment_id = _uuid(value)
+        if enrollment_id is None:
+            continue
+        for field in TYPED:
+            cell = f"{field}-{number}"
+            if cell not in post:
+                continue
+            head, _, shown = post.get(f"{cell}-seen", "").partition(".")
+            found.append(
+                Typed(
+                    enrollment_id=enrollment_id,
+                    n=int(number),
+                    field=field,
+                    text=post[cell],
+                    base=_uuid(head),
+                    shown=shown,
+                    reason=post.get(f"{cell}-reason", "")[:2000],
+                )
+            )
+    return found
+
+
+def digest_of(text: str) -> str:
+    """Return a short digest of a text, the same for every way of writing the end of a line: a
+    browser writes them in its own."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return hashlib.blake2b(lines.encode(errors="surrogatepass"), digest_size=6).hexdigest()
+
+
+# Rows. --------------------------------------------------------------------------------------------
+
+
+def _rows(
+    records: Iterable[Record], section: Section, by: Membership, *, first: int = 1
+) -> list[Row]:
+    here = [record for record in records if _belongs(record, section)]
+    wanted = {r.id: uuid.UUID(s) for r in here if (s := last_known(r, "student"))}
+    students = overlay.see("student", wanted.values(), by=by)
+    pairs = [(record, students.get(wanted.get(record.id, record.id))) for record in here]
+    pairs.sort(key=lambda pair: _sorting(pair[1], pair[0]))
+    return [_row(n, record, student) for n, (record, student) in enumerate(pairs, first)]
+
+
+def _row(n: int, record: Record, student: Record | None) -> Row:
+    name = pupil_name(student)
+    return Row(
+        n=n,
+        enrollment=record,
+        student=student,
+        grade=Entry("grade", n, record.cell("grade"), name),
+        comment=Entry("comment", n, record.cell("comment"), name),
+        blocked=_blocked(record, student),
+        declined=_declined(record),
+    )
+
+
+def _belongs(record: Record, section: Section) -> bool:
+    if record.exists or record.stands:
+        return record.reference("section") == section.pk
+    return _declined(record) is not None and last_known(record, "section") == str(section.pk)
+
+
+def _group(row: Row) -> str:
+    if row.declined is not None:
+        return "declined"
+    if not row.enrollment.exists:  # the author proposes that it goes
+        return Enrollment.Status.WITHDRAWN
+    return row.enrollment.value("status") or Enrollment.Status.ENROLLED
+
+
+def _declined(record: Record) -> str | None:
+    """Return why the author's own enrolment was declined ("" without a reason), else None."""
+    mine = record.cell(EXISTS).mine
+    if record.exists or record.stands or record.cell(EXISTS).state != State.DECLINED:
+        return None
+    return mine.declined_because if mine else None
+
+
+def _blocked(record: Record, student: Record | None) -> str:
+    if student is None:
+        return "the pupil’s record was set aside by the office"
+    if student.exists or record.stands:
+        return ""
+    mine = student.cell(EXISTS).mine
+    if mine and mine.status == "declined":
+        because = f", because: {mine.declined_because}" if mine.declined_because else ""
+        return f"the pupil was declined{because}"
+    return "you withdrew the pupil"
+
+
+def pupil_name(student: Record | None) -> str:
+    """Return "Abbott, Ada", also of a pupil of one's own who was declined."""
+    if student is None:
+        return "(unknown pupil)"
+    names = [last_known(student, field) or "" for field in ("family_name", "given_names")]
+    return ", ".join(name for name in names if name) or "(no name)"
+
+
+def last_known(record: Record, field: str) -> str | None:
+    """Return what the author sees in a cell, or else what they last proposed there."""
+    cell = record.cell(field)
+    return cell.value if cell.value is not None else cell.mine.value if cell.mine else None
+
+
+def _sorting(student: Record | None, record: Record) -> tuple[str, str, uuid.UUID]:
+    name = pupil_name(student).casefold() if student else "\U0010ffff"
+    return name, (student and last_known(student, "number")) or "", record.id
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None

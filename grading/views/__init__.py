@@ -1,0 +1,1 @@
+"""The pages of marks: a module per page."""

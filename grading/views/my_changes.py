@@ -1,0 +1,80 @@
+"""My changes: what one has proposed, how it stands, and taking it back."""
+
+import uuid
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.in_school import MemberRequest, as_uuid, in_school
+from changes.propose import NotYours, dependents_of, withdraw
+from grading import own_changes
+from grading.missing_pupil import key_of
+
+PER_PAGE = 50
+
+
+@require_safe
+@in_school()
+def my_changes(request: MemberRequest) -> HttpResponse:
+    member = request.member
+    sections = own_changes.sections_of(member)
+    changes = own_changes.proposed(member)
+    state = request.GET.get("state", "")
+    if state in own_changes.STATES:
+        changes = changes.filter(Q(state=state))
+    section = next((s for s in sections if str(s.pk) == request.GET.get("class")), None)
+    if section:
+        changes = own_changes.in_section(changes, section.pk, by=member)
+    page = Paginator(changes, PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "page": page,
+        "lines": own_changes.lines(list(page), by=member),
+        "states": own_changes.STATES,
+        "state": state,
+        "sections": sections,
+        "section": section,
+    }
+    return TemplateResponse(request, "grading/my_changes.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@in_school()
+def withdrawal(request: MemberRequest, change_id: uuid.UUID) -> HttpResponse:
+    """Take back a change of one's own, after saying what goes with it."""
+    member = request.member
+    change = own_changes.proposed(member).filter(pk=change_id).first()
+    if change is None:
+        raise Http404
+    if request.method == "POST":
+        return _withdraw(request, change_id)
+    if change.state != "waiting":  # type: ignore[attr-defined]
+        messages.error(request, "This change no longer waits, so it cannot be withdrawn.")
+        return redirect("my-changes")
+    dependents = {each.pk for each in dependents_of([change], by=member)}
+    shown = own_changes.proposed(member).filter(pk__in=dependents - {change.pk})
+    (line,) = own_changes.lines([change], by=member)
+    context = {
+        "line": line,
+        "dependents": own_changes.lines(list(shown), by=member),
+        "key": uuid.uuid4().hex,
+        "back": request.GET.get("class", ""),
+    }
+    return TemplateResponse(request, "grading/withdraw.html", context)
+
+
+def _withdraw(request: MemberRequest, change_id: uuid.UUID) -> HttpResponse:
+    key = key_of("withdraw", request.POST.get("key", ""), str(change_id))
+    try:
+        withdraw([change_id], by=request.member, origin=request.origin, idempotency_key=key)
+    except NotYours as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, "Withdrawn. The office no longer sees it among what waits.")
+    if back := request.POST.get("back"):
+        return redirect("sheet", as_uuid(back))
+    return redirect("my-changes")

@@ -1,0 +1,108 @@
+/*
+  The mark sheet, beyond what htmx does: each edit gets a key, so that one sent twice counts once;
+  a refused cell is marked as such and keeps what was typed; Enter goes to the next pupil.
+  Without this file the sheet is one form with a button.
+*/
+(function () {
+  "use strict";
+
+  var form = document.querySelector("[data-sheet]");
+  if (!form || !window.htmx) {
+    return;
+  }
+  var save = form.querySelector("[data-save]");
+
+  function cellOf(element) {
+    var entry = element && element.closest && element.closest(".entry");
+    return entry && entry.querySelector(".cell");
+  }
+
+  // Cells save themselves. The button is for when one could not.
+  function offerToSave() {
+    if (save) {
+      save.hidden = !form.querySelector(".cell[data-unsaved]:not([aria-invalid])");
+    }
+  }
+
+  function newKey() {
+    var numbers = window.crypto.getRandomValues(new Uint32Array(4));
+    return Array.prototype.map.call(numbers, function (n) { return n.toString(36); }).join("");
+  }
+
+  form.addEventListener("input", function (event) {
+    var cell = cellOf(event.target);
+    if (cell) {
+      cell.dataset.edit = newKey();
+      if (event.target === cell) {
+        cell.dataset.typed = "";
+      }
+    }
+  });
+
+  form.addEventListener("htmx:configRequest", function (event) {
+    var cell = cellOf(event.detail.elt);
+    if (cell) {
+      cell.dataset.edit = cell.dataset.edit || newKey();
+      cell.dataset.sent = cell.value;
+      delete cell.dataset.typed;
+      event.detail.parameters.key = cell.dataset.edit;
+    }
+  });
+
+  // Runs after the page's own listener, which took the answer's word that all is well.
+  document.addEventListener("htmx:afterOnLoad", function (event) {
+    var cell = cellOf(event.detail.elt);
+    if (!cell || !event.detail.successful) {
+      offerToSave();
+      return;
+    }
+    var answer = cell.closest(".entry").querySelector(".answer");
+    if (answer.querySelector("[data-refused]")) {
+      cell.setAttribute("aria-invalid", "true");
+      cell.setAttribute("data-unsaved", "");
+    } else {
+      var kept = answer.querySelector("[data-saved]");
+      cell.removeAttribute("aria-invalid");
+      cell.removeAttribute("data-unsaved");
+      // "80.0" was saved as 80: say so, unless something else is being typed by now.
+      if (kept && cell.matches(".grade") && cell.value === cell.dataset.sent) {
+        cell.value = kept.dataset.saved;
+      }
+    }
+    offerToSave();
+  });
+
+  function again(cell) {
+    if (cell.hasAttribute("data-unsaved") && !cell.hasAttribute("aria-invalid")) {
+      window.htmx.trigger(cell, "change");
+    }
+  }
+
+  window.addEventListener("online", function () {
+    form.querySelectorAll(".cell[data-unsaved]").forEach(again);
+  });
+
+  form.addEventListener("keydown", function (event) {
+    if (event.key !== "Enter" || event.isComposing || event.target.tagName !== "INPUT") {
+      return;
+    }
+    // Never the whole form: it would load the page anew.
+    event.preventDefault();
+    var cell = cellOf(event.target);
+    if (event.target !== cell) {
+      cell.focus(); // a reason: leaving its field saves it
+      return;
+    }
+    var marks = Array.prototype.slice.call(form.querySelectorAll(".cell.grade"));
+    var next = marks[marks.indexOf(cell) + (event.shiftKey ? -1 : 1)];
+    if (next) {
+      next.focus();
+      next.select();
+    } else {
+      cell.blur();
+      cell.focus();
+    }
+  });
+
+  offerToSave();
+})();
