@@ -1,12 +1,12 @@
 """Writing a roster into the ledger: one change set per school, all schools or none."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from django.db import transaction
 
 from accounts import audit
 from accounts.in_school import enter
-from accounts.models import AuditLog, School
+from accounts.models import AuditLog
 from accounts.origin import Origin
 from changes.review import Entered
 from grading.oneroster import people, scales
@@ -81,7 +81,6 @@ def _load_school(
     """Bring one school to what its part of the roster says. Call inside the school."""
     part, school, member = target.part, target.school, target.member
     report = SchoolReport(school.name, made=target.made, adopted=target.adopted)
-    _check_comments(part, school, problems)
     step("people", 0)
     staff = people.bring_in(part, school)
     marks = scales.bring_in(part, school)
@@ -101,26 +100,12 @@ def _load_school(
     difference = compare(wanted, matches, known, by=member, reason=reason)
     step(f"writing {len(difference.drafts):,} values", 2)
     entered = write(difference, target, origin=origin, reason=reason, problems=problems)
-    _fill(report, part, difference, matches, entered)
+    if entered is not None:
+        _fill(report, part, difference, matches, entered)
     report.teachers = len(staff.made)
     report.gone["teacher"] = staff.gone
     report.notes += staff.kept
     return report
-
-
-def _check_comments(part: Part, school: School, problems: Problems) -> None:
-    """Note comments longer than the school allows. The ledger asks a section for its rules, and
-    one that comes with the same roster is not there yet to be asked."""
-    for result in part.results.values():
-        if len(result.comment) > school.comment_length:
-            problems.add(
-                "results.csv",
-                result.line,
-                "comment",
-                "has {} characters; the school allows {}",
-                len(result.comment),
-                school.comment_length,
-            )
 
 
 def _fill(
@@ -128,24 +113,23 @@ def _fill(
     part: Part,
     difference: Difference,
     matches: Matches,
-    entered: Sequence[Entered],
+    entered: Entered,
 ) -> None:
-    """Write down what was done. Call inside the school."""
-    changes = [change for each in entered for change in each.saved.changes]
-    waiting = [judged for each in entered for judged in each.waiting]
+    """Write down what was done."""
     report.added = difference.added
     report.changed = difference.changed
     report.kept = difference.kept
     report.deleted = len(matches.deleted)
     report.gone = matches.gone
-    report.values = len(changes)
-    report.grades = sum(change.field == "grade" for change in changes) - len(waiting)
+    report.values = len(entered.saved.changes)
+    grades = sum(change.field == "grade" for change in entered.saved.changes)
+    report.grades = grades - len(entered.waiting)
     pairs = {
         entity_id: this.key
         for this, entity_id in matches.ids.items()
         if isinstance(this.key, tuple)
     }
-    for judged in waiting:
+    for judged in entered.waiting:
         class_id, pupil_id = pairs[judged.entity_id]
         pupil, class_ = part.pupils[pupil_id], part.classes[class_id]
         report.waiting.append(

@@ -10,6 +10,8 @@ from django.core.validators import validate_email
 from django.db import Error as DatabaseError
 
 from accounts.origin import Origin
+from changes.deciding import MayNotDecide
+from changes.propose import MayNotPropose
 from grading.oneroster.load import load
 from grading.oneroster.problems import BadRoster, format_report, printable, shown
 from grading.oneroster.reader import read_roster
@@ -58,7 +60,7 @@ class Command(BaseCommand):
         except BadRoster as bad:
             bar.end()
             raise CommandError(format_report(bad)) from bad
-        except (MayNotImport, Unclear) as refusal:
+        except (MayNotImport, Unclear, MayNotPropose, MayNotDecide) as refusal:
             bar.end()
             raise CommandError(f"Nothing was imported. {printable(str(refusal))}") from refusal
         except DatabaseError as error:
