@@ -17,6 +17,7 @@ from changes.propose import Draft
 from changes.registry import Invalid, Rules
 
 from . import corrections
+from .access import is_restricted
 from .models import Enrollment, Section, Term
 from .scales import Scale, scales
 
@@ -42,7 +43,7 @@ class MarkRules(Rules):
         classes = _classes({each for some in sections.values() for each in some}, among, by=by)
         for draft in drafts:
             involved = [classes[each] for each in sections[draft.entity_id] if each in classes]
-            if restricted(by) and any(its.instructor_id != by.user_id for its in involved):
+            if is_restricted(by) and any(its.instructor_id != by.user_id for its in involved):
                 draft.refuse(NOT_YOUR_CLASS)
             elif draft.field in TYPED:
                 _clean_typed(draft, involved[-1] if involved else None, by=by, at=at)
@@ -95,11 +96,6 @@ class MarkRules(Rules):
 
 
 NOT_YOUR_CLASS = "In this school teachers change their own classes only. Ask the office."
-
-
-def restricted(by: Membership) -> bool:
-    """Whether the school's policy keeps this member to their own classes."""
-    return by.school.teachers_restricted and not by.is_office
 
 
 def closed_because(term: Term | None, school: School, at: dt.datetime) -> str | None:

@@ -1,17 +1,21 @@
 """What a change of a section's details leaves behind (ADR-009): one CourseChangeHistory row per
 changed field, and one message per decision to each enrolled and each waitlisted pupil."""
 
+import datetime as dt
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from accounts.models import User
+from accounts.models import Membership, User
 from accounts.outbox import Message, post
 from changes.deciding import Act
 from changes.models import Change
 from changes.projector import Move
+from changes.propose import Draft
 from changes.registry import EXISTS, Rules
 
+from .access import is_restricted
+from .mark_rules import NOT_YOUR_CLASS
 from .models import CourseChangeHistory, Enrollment, Room, Section
 
 FIELD_NAMES = {
@@ -33,6 +37,20 @@ TOLD = ("room", "instructor", "delivery_mode", "schedule", "capacity")
 
 class SectionRules(Rules):
     """Rules of the entity type ``section``."""
+
+    def clean(
+        self, drafts: Sequence[Draft], *, by: Membership, at: dt.datetime, among: Sequence[Draft]
+    ) -> None:
+        if not is_restricted(by):
+            return
+        others = set(
+            Section.objects.filter(pk__in={draft.entity_id for draft in drafts})
+            .exclude(instructor_id=by.user_id)
+            .values_list("pk", flat=True)
+        )
+        for draft in drafts:
+            if draft.entity_id in others:
+                draft.refuse(NOT_YOUR_CLASS)
 
     def moved(self, act: Act, moves: Sequence[Move]) -> None:
         came_or_went = {m.entity_id for m in moves if m.field == EXISTS}

@@ -6,10 +6,12 @@ from students.models import Student
 
 from .mark_rules import MarkRules
 from .models import Course, Enrollment, GradingScale, Room, Section, Term
+from .pupil_rules import PupilRules
 from .section_rules import SectionRules
 
 COMMENT_LIMIT = 10_000  # characters; the school's policy sets a lower one
 
+registry.add_rules("student", PupilRules())
 registry.track(
     Term,
     fields=[
