@@ -1,0 +1,129 @@
+"""The school's people, and the audit log."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import Http404, HttpResponseBase
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+
+from . import people
+from .in_school import MemberRequest
+from .models import AuditLog, Membership
+from .office import OfficeAdmin
+
+
+class PersonForm(forms.Form):
+    """Who joins the school, by e-mail."""
+
+    email = forms.EmailField(label="E-mail", max_length=254)
+    name = forms.CharField(
+        label="Name",
+        max_length=200,
+        help_text="As colleagues know them. Somebody who has an account already keeps its name.",
+    )
+    role = forms.ChoiceField(choices=Membership.Role.choices)
+
+
+class MembershipForm(forms.Form):
+    """What a member may do. Somebody who leaves is deactivated: what they did keeps its author."""
+
+    role = forms.ChoiceField(choices=Membership.Role.choices)
+    is_active = forms.BooleanField(
+        label="Active",
+        required=False,
+        help_text="Without the tick the person is refused from their next click on. What they did "
+        "stays, under their name.",
+    )
+
+
+@admin.register(Membership)
+class PeopleAdmin(OfficeAdmin):
+    heading = "People"
+    lead = "Who teaches here, and who is the office. Nobody is deleted: who leaves is deactivated."
+    group = "People and policy"
+    list_display = ("name", "email", "role", "is_active")
+    list_display_links = ("name", "email")
+    list_filter = ("role", "is_active")
+    list_select_related = ("user",)
+    search_fields = ("user__name", "user__email")
+    ordering = ("user__name", "user__email")
+
+    def has_add_permission(self, request: Any) -> bool:
+        return True
+
+    def names_of(self, rows: Any) -> dict[Any, str]:
+        return {row.pk: str(row.user) for row in rows}
+
+    @admin.display(description="name", ordering="user__name")
+    def name(self, row: Membership) -> str:
+        return str(row.user)
+
+    @admin.display(description="e-mail", ordering="user__email")
+    def email(self, row: Membership) -> str:
+        return row.user.email
+
+    def add_view(self, request: MemberRequest, *args: Any, **options: Any) -> HttpResponseBase:
+        form = PersonForm(request.POST or None, initial={"role": Membership.Role.TEACHER})
+        if form.is_valid():
+            try:
+                member = people.add(
+                    **form.cleaned_data,
+                    school=request.member.school,
+                    by=request.member,
+                    origin=request.origin,
+                )
+            except people.MayNotJoin as refusal:
+                form.add_error("email", str(refusal))
+            else:
+                messages.success(
+                    request,
+                    f"{member.user} is among the people of {member.school} now. Without a password "
+                    "yet, they set one by “Forgotten your password” on the sign-in page.",
+                )
+                return redirect("admin:accounts_membership_changelist")
+        return _form(request, form, title="Add a person", button="Add")
+
+    def change_view(
+        self, request: MemberRequest, object_id: str, *args: Any, **options: Any
+    ) -> HttpResponseBase:
+        member: Membership | None = self.get_object(request, object_id)
+        if member is None:
+            raise Http404
+        initial = {"role": member.role, "is_active": member.is_active}
+        form = MembershipForm(request.POST or None, initial=initial)
+        if form.is_valid():
+            try:
+                people.change(member, **form.cleaned_data, by=request.member, origin=request.origin)
+            except people.LastOfOffice as refusal:
+                form.add_error(
+                    None if form.cleaned_data["is_active"] else "is_active", str(refusal)
+                )
+            else:
+                messages.success(request, f"Saved: {member}.")
+                return redirect("admin:accounts_membership_changelist")
+        facts = [("E-mail", member.user.email)]
+        return _form(request, form, title=str(member.user), button="Save", facts=facts)
+
+
+def _form(request: MemberRequest, form: forms.Form, **context: Any) -> HttpResponseBase:
+    back = ("People", "admin:accounts_membership_changelist")
+    return TemplateResponse(
+        request,
+        "admin/form.html",
+        {"form": form, "back": back, **context},
+        status=422 if form.errors else 200,
+    )
+
+
+@admin.register(AuditLog)
+class AuditLogAdmin(OfficeAdmin):
+    heading = "Audit log"
+    lead = "Sign-ins, refusals, decisions, exports, changes of people and policy: only added to."
+    group = "People and policy"
+    list_display = ("at", "event", "user", "ip", "detail")
+    list_filter = ("event", "at")
+    list_select_related = ("user",)
+    search_fields = ("user__name", "user__email", "=ip", "detail")
+    ordering = ("-at", "-id")

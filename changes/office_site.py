@@ -1,0 +1,109 @@
+"""The office's pages, as a site of Django's admin. Its one door is ``in_school``."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.admin import AdminSite, ModelAdmin
+from django.db.models import Min
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path, reverse
+from django.views.decorators.cache import never_cache
+from django.views.generic import RedirectView
+
+from accounts.in_school import in_school
+from accounts.models import Membership
+from accounts.office import OfficeAdmin
+
+from . import revert_pages, review_pages
+from .models import Change
+
+# Sign-in, sign-out and passwords are allauth's, once for everybody; the rest serves widgets and
+# lists that no page here has.
+NOT_OURS = {
+    "login",
+    "logout",
+    "password_change",
+    "password_change_done",
+    "autocomplete",
+    "jsi18n",
+    "view_on_site",
+    "app_list",
+}
+GROUPS = ("Records", "Ledger", "People and policy")
+
+
+class OfficeSite(AdminSite):
+    """The admin of one school's office."""
+
+    site_header = site_title = "Office"
+    index_title = "Office"
+    enable_nav_sidebar = False
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Take our own pages only: other packages register users, groups and addresses, of every
+        school there is."""
+        if issubclass(admin_class or ModelAdmin, OfficeAdmin):
+            super().register(model_or_iterable, admin_class, **options)
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Return whether the door was passed."""
+        member: Membership | None = getattr(request, "member", None)
+        return member is not None and member.is_office
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+        """Return ``view`` behind the office's door."""
+        return in_school(role=Membership.Role.OFFICE)(never_cache(view))
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        views: dict[str, tuple[str, Callable[..., Any]]] = {
+            "login": ("login/", RedirectView.as_view(pattern_name="admin:index")),
+            "review": ("review/", review_pages.queue),
+            "confirm": ("review/confirm/", review_pages.confirm),
+            "decide": ("review/decide/", review_pages.decide),
+            "change_set": ("review/<uuid:change_set_id>/", review_pages.change_set),
+            "revert": ("revert/", revert_pages.start),
+            "revert_preview": ("revert/preview/", revert_pages.preview),
+            "revert_execute": ("revert/execute/", revert_pages.execute),
+            "reverted": ("revert/<int:number>/", revert_pages.result),
+            "lift_preview": ("revert/<int:number>/lift/", revert_pages.lift_preview),
+            "lift_execute": ("revert/<int:number>/lift/execute/", revert_pages.lift_execute),
+        }
+        own = [path(at, self.admin_view(view), name=name) for name, (at, view) in views.items()]
+        djangos = [u for u in super().get_urls() if getattr(u, "name", None) not in NOT_OURS]
+        return [*own, *djangos]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Add nothing: the pages share the site's frame, which asks the request."""
+        return {}
+
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """What waits, and the way to everything else."""
+        waiting = Change.objects.open()
+        pages = [(model, page) for model, page in self._registry.items()]
+        groups = [
+            (
+                group,
+                [
+                    (page.heading, reverse(f"admin:{_name(model)}_changelist"))
+                    for model, page in pages
+                    if isinstance(page, OfficeAdmin) and page.group == group
+                ],
+            )
+            for group in GROUPS
+        ]
+        context = {
+            "title": self.index_title,
+            "groups": groups,
+            "waiting": waiting.count(),
+            "oldest": waiting.aggregate(at=Min("change_set__received_at"))["at"],
+            "in_force": revert_pages.past_reverts().filter(in_force__gt=0).count(),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/index.html", context)
+
+
+def _name(model: Any) -> str:
+    return f"{model._meta.app_label}_{model._meta.model_name}"

@@ -1,0 +1,468 @@
+"""Reverting what an account did, and lifting that: the form, the preview, the act, the result.
+
+The preview's form carries the engine's token. When anything that was shown has changed, nothing is
+done and the preview comes again, as it is now.
+"""
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpResponseBase, QueryDict
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.in_school import MemberRequest
+from accounts.models import Membership, School
+
+from . import naming, registry, revert, school_time
+from .deciding import CannotProject, KeysClash, MayNotDecide
+from .models import Change, Decision
+from .projector import Move
+from .queue import Line as Waiting
+from .queue import lines
+from .registry import EXISTS
+from .revert import Criteria, Line, NothingToDo, Preview, PreviewChanged
+
+REVERTS_ON_A_PAGE = 20
+BOXES = 1000
+"""So many lines of a preview have a box; a request takes no more fields than twice that."""
+LISTED = 500
+REFUSALS = (KeysClash, NothingToDo, CannotProject, MayNotDecide)
+
+
+class CriteriaForm(forms.Form):
+    """Whose changes, of which time, from which address. Times are those of the school's clocks."""
+
+    account = forms.ChoiceField(label="Account")
+    how = forms.ChoiceField(
+        label="Changes that this account",
+        choices=[("typed", "typed"), ("decided", "approved, entered directly or imported")],
+        initial="typed",
+        widget=forms.RadioSelect,
+    )
+    start = forms.CharField(label="From", required=False, max_length=40)
+    start_second = forms.ChoiceField(required=False)
+    end = forms.CharField(label="Until, not included", required=False, max_length=40)
+    end_second = forms.ChoiceField(required=False)
+    ip = forms.GenericIPAddressField(
+        label="Only from this address",
+        required=False,
+        help_text="An IP address, such as 203.0.113.7. Leave it empty for all addresses.",
+    )
+
+    def __init__(self, data: QueryDict | None = None, *, school: School) -> None:
+        super().__init__(data)
+        self.school = school
+        members = Membership.objects.filter(school=school).select_related("user")
+        self.fields["account"].choices = [  # type: ignore[attr-defined]
+            ("", "Choose"),
+            *((str(m.user_id), _called(m)) for m in members.order_by("user__name", "user__email")),
+        ]
+        for name in ("start", "end"):
+            self.fields[name].widget = forms.DateTimeInput(attrs={"type": "datetime-local"})
+            second = self.fields[f"{name}_second"]
+            second.choices = [("", ""), ("0", "the first"), ("1", "the second")]  # type: ignore[attr-defined]
+            second.widget = forms.HiddenInput()
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        for name in ("start", "end"):
+            cleaned[f"{name}_at"] = self._instant(name) if cleaned.get(name) else None
+        if not (cleaned.get("start") or cleaned.get("end") or cleaned.get("ip")):
+            self.add_error(
+                "start", "Give a time, or an address: all that an account ever did is too much."
+            )
+        elif not self.errors:
+            start, end = cleaned["start_at"], cleaned["end_at"]
+            if start and end and start >= end:
+                self.add_error("end", "This is not after the time in “From”.")
+        return cleaned
+
+    def _instant(self, name: str) -> dt.datetime | None:
+        second = self.cleaned_data.get(f"{name}_second")
+        try:
+            return school_time.instant(
+                self.cleaned_data[name],
+                school=self.school,
+                second=None if not second else second == "1",
+            )
+        except school_time.RepeatedHour as repeated:
+            self.fields[f"{name}_second"].widget = forms.Select(
+                choices=[("", "Choose"), ("0", "the first time"), ("1", "the second time")]
+            )
+            self.add_error(name, str(repeated))
+        except school_time.NotATime as not_a_time:
+            self.add_error(name, str(not_a_time))
+        return None
+
+    def criteria(self) -> Criteria:
+        """Return what the form asks for; call it on a valid one."""
+        given = self.cleaned_data
+        account = uuid.UUID(given["account"])
+        typed = given["how"] == "typed"
+        return Criteria(
+            account=account if typed else None,
+            decided_by=None if typed else account,
+            start=given["start_at"],
+            end=given["end_at"],
+            ip=given["ip"] or None,
+        )
+
+    def sent(self) -> list[tuple[str, str]]:
+        """Return names and values to carry through the preview's forms."""
+        return [(name, self.data.get(name, "")) for name in self.fields]
+
+
+def _called(member: Membership) -> str:
+    name = f"{member.user} ({member.user.email})" if member.user.name else member.user.email
+    return name if member.is_active else f"{name}, deactivated"
+
+
+class Confirmed(forms.Form):
+    """What comes with the click on "Revert" or "Lift": why, and what was seen."""
+
+    reason = forms.CharField(max_length=2000, label="Why", widget=forms.Textarea(attrs={"rows": 3}))
+    token = forms.CharField(max_length=64)
+    key = forms.CharField(max_length=64, required=False)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """A line of the preview in words. ``others``: who built on a record that would vanish."""
+
+    line: Line
+    field: str
+    before: str
+    after: str
+    others: str
+    clash: str
+    has_box: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shown:
+    """A preview in words, its rows grouped by record."""
+
+    preview: Preview
+    groups: list[tuple[str, list[Row]]]
+    counts: list[tuple[str, int]]
+    more: int
+    consequences: list[tuple[str, str, str, str]]
+    please_check: list[Waiting]
+    based_on: list[Waiting]
+    leaving: list[Waiting]
+    returning: list[Waiting]
+    declined: list[Waiting]
+
+
+@require_safe
+def start(request: MemberRequest) -> HttpResponseBase:
+    """The form, and the reverts that were made."""
+    form = CriteriaForm(request.GET or None, school=request.member.school)
+    return _start(request, form)
+
+
+def _start(request: MemberRequest, form: CriteriaForm, status: int = 200) -> HttpResponseBase:
+    page = Paginator(past_reverts(), REVERTS_ON_A_PAGE).get_page(request.GET.get("page"))
+    context = {"form": form, "page": page, "zone": request.member.school.time_zone}
+    return TemplateResponse(request, "changes/revert.html", context, status=status)
+
+
+def past_reverts() -> QuerySet[Decision]:
+    """Return the reverts of the school, the newest first, with how many exclusions are in force."""
+    return (
+        Decision.objects.filter(kind=Decision.Kind.REVERT)
+        .select_related("decided_by")
+        .annotate(
+            made=Count("exclusions"),
+            in_force=Count("exclusions", filter=Q(exclusions__lifted_by__isnull=True)),
+        )
+        .order_by("-number")
+    )
+
+
+def preview(request: MemberRequest) -> HttpResponseBase:
+    """What a revert would do. A POST shows it again, with other lines ticked."""
+    form = CriteriaForm(request.POST or request.GET, school=request.member.school)
+    if not form.is_valid():
+        return _start(request, form, status=422)
+    return _preview(request, form, _look(request, form))
+
+
+@require_POST
+def execute(request: MemberRequest) -> HttpResponseBase:
+    """Revert what is ticked, if it is still what the preview showed."""
+    form = CriteriaForm(request.POST, school=request.member.school)
+    if not form.is_valid():
+        return _start(request, form, status=422)
+    looked = _look(request, form)
+    confirmed = Confirmed(request.POST)
+    if not confirmed.is_valid():
+        return _preview(request, form, looked, confirmed=confirmed, status=422)
+    try:
+        done = revert.revert(
+            form.criteria(),
+            school=request.member.school,
+            by=request.member,
+            origin=request.origin,
+            unticked=_unticked(looked.lines),
+            **_confirmed(confirmed),
+        )
+    except PreviewChanged as changed:
+        return _preview(request, form, changed.preview, trouble=changed, status=409)
+    except REFUSALS as refusal:
+        return _preview(request, form, looked, trouble=refusal, status=409)
+    return _done(request, done, done.decision.number)
+
+
+@require_safe
+def result(request: MemberRequest, number: int) -> HttpResponseBase:
+    """One revert: who, when, why, what it excluded, what became of it."""
+    decision = _revert_or_404(number)
+    excluded = Change.objects.filter(exclusions__decision=decision).order_by("id")
+    ids = list(excluded.values_list("id", flat=True)[: LISTED + 1])
+    lifts = Decision.objects.filter(undoes=decision).select_related("decided_by")
+    context = {
+        "decision": decision,
+        "criteria": _criteria_in_words(decision),
+        "own": revert.concerns(decision, request.member),
+        "lines": lines(request.member.school, ids[:LISTED]),
+        "more": len(ids) > LISTED,
+        "lifts": lifts.annotate(count=Count("lifted")).order_by("number"),
+    }
+    return TemplateResponse(request, "changes/reverted.html", context)
+
+
+def lift_preview(request: MemberRequest, number: int) -> HttpResponseBase:
+    """What lifting a revert would do. A POST shows it again, with other lines ticked."""
+    decision = _revert_or_404(number)
+    return _lift_preview(request, decision, _look_at_lift(request, decision))
+
+
+@require_POST
+def lift_execute(request: MemberRequest, number: int) -> HttpResponseBase:
+    """Lift what is ticked, if it is still what the preview showed."""
+    decision = _revert_or_404(number)
+    looked = _look_at_lift(request, decision)
+    confirmed = Confirmed(request.POST)
+    if not confirmed.is_valid():
+        return _lift_preview(request, decision, looked, confirmed=confirmed, status=422)
+    try:
+        done = revert.reinstate(
+            decision,
+            school=request.member.school,
+            by=request.member,
+            origin=request.origin,
+            unticked=_unticked(looked.lines),
+            **_confirmed(confirmed),
+        )
+    except PreviewChanged as changed:
+        return _lift_preview(request, decision, changed.preview, trouble=changed, status=409)
+    except REFUSALS as refusal:
+        return _lift_preview(request, decision, looked, trouble=refusal, status=409)
+    return _done(request, done, number)
+
+
+def _revert_or_404(number: int) -> Decision:
+    return get_object_or_404(past_reverts(), number=number)
+
+
+def _confirmed(form: Confirmed) -> dict[str, Any]:
+    given = form.cleaned_data
+    return {
+        "reason": given["reason"],
+        "token": given["token"],
+        "idempotency_key": given["key"] or None,
+    }
+
+
+def _done(request: MemberRequest, done: revert.Reverted, number: int) -> HttpResponseBase:
+    what = done.decision.get_kind_display().capitalize()
+    again = " (it was sent twice, and done once)" if done.repeated else ""
+    messages.success(request, f"{what}, decision {done.decision.number}{again}.")
+    return redirect("admin:reverted", number)
+
+
+# Ticked lines. ------------------------------------------------------------------------------------
+
+
+def _look(request: MemberRequest, form: CriteriaForm) -> Preview:
+    """Return the preview with the lines that were ticked; with the default ones at first."""
+    school, criteria = request.member.school, form.criteria()
+    looked = revert.preview(criteria, school=school)
+    if "ticks" in request.POST:
+        looked = revert.preview(criteria, school=school, unticked=_chosen(request, looked))
+    return looked
+
+
+def _look_at_lift(request: MemberRequest, decision: Decision) -> Preview:
+    school = request.member.school
+    looked = revert.preview_reinstatement(decision, school=school)
+    if "ticks" in request.POST:
+        unticked = _chosen(request, looked)
+        looked = revert.preview_reinstatement(decision, school=school, unticked=unticked)
+    return looked
+
+
+def _chosen(request: MemberRequest, looked: Preview) -> set[str]:
+    """Return the keys of the lines with a box whose box was not ticked. Lines without one are as
+    they are by default."""
+    ticked = set(request.POST.getlist("tick"))
+    boxes = _with_boxes(looked)
+    return {
+        line.key
+        for line in looked.lines
+        if (line.key not in ticked if line.key in boxes else not line.ticked)
+    }
+
+
+def _with_boxes(looked: Preview) -> set[str]:
+    """Return the keys of the lines to choose among: those that need a choice first."""
+    needy = sorted(looked.lines, key=lambda line: (not line.others, line.key))
+    return {line.key for line in needy[:BOXES]}
+
+
+def _unticked(some: Iterable[Line]) -> set[str]:
+    return {line.key for line in some if not line.ticked}
+
+
+# The preview in words. ----------------------------------------------------------------------------
+
+
+def _preview(
+    request: MemberRequest, form: CriteriaForm, looked: Preview, **more: Any
+) -> HttpResponseBase:
+    context = {"form": form, "account": dict(form.fields["account"].choices)[form.data["account"]]}  # type: ignore[attr-defined]
+    return _render(request, "changes/revert_preview.html", looked, context, **more)
+
+
+def _lift_preview(
+    request: MemberRequest, decision: Decision, looked: Preview, **more: Any
+) -> HttpResponseBase:
+    context = {"decision": decision, "own": revert.concerns(decision, request.member)}
+    return _render(request, "changes/lift_preview.html", looked, context, **more)
+
+
+def _render(
+    request: MemberRequest,
+    template: str,
+    looked: Preview,
+    context: dict[str, Any],
+    *,
+    confirmed: Confirmed | None = None,
+    trouble: Exception | None = None,
+    status: int = 200,
+) -> HttpResponseBase:
+    reason = confirmed or Confirmed(initial={"reason": request.POST.get("reason", "")})
+    context |= {
+        "shown": _in_words(request.member.school, looked),
+        "confirmed": reason,
+        "key": uuid.uuid4().hex,
+        "trouble": trouble,
+        "zone": request.member.school.time_zone,
+    }
+    return TemplateResponse(request, template, context, status=status)
+
+
+def _in_words(school: School, looked: Preview) -> Shown:
+    boxes = _with_boxes(looked)
+    listed = [line for line in looked.lines if line.key in boxes]
+    values = naming.value_texts(
+        (each.entity_type, each.field, value)
+        for each in (*listed, *looked.consequences)
+        for value in (each.before, each.after)
+    )
+    titles = naming.titles(
+        {(each.entity_type, each.entity_id) for each in (*listed, *looked.consequences)}
+    )
+    people = naming.people({person for line in listed for person in line.others})
+    groups: dict[tuple[str, uuid.UUID], list[Row]] = defaultdict(list)
+    for line in listed:
+        key = (line.entity_type, line.field)
+        label = registry.get(line.entity_type).label
+        groups[titles[line.entity_id], line.entity_id].append(
+            Row(
+                line=line,
+                field=label
+                if line.is_record
+                else registry.get(line.entity_type).field(line.field).label,
+                before=values[*key, line.before],
+                after=values[*key, line.after],
+                others=", ".join(f"{people[who]}: {_many(n)}" for who, n in line.others.items()),
+                clash="; ".join(
+                    str(clash)
+                    for clash in looked.clashes
+                    if line.key in looked.clashing and line.entity_id in clash.entity_ids
+                ),
+                has_box=True,
+            )
+        )
+    waiting = _by_id(school, looked)
+    return Shown(
+        preview=looked,
+        groups=[(title, groups[title, entity]) for title, entity in sorted(groups, key=str)],
+        counts=[(kind.value, n) for kind, n in looked.count().items()],
+        more=len(looked.lines) - len(listed),
+        consequences=[
+            _of_move(move, titles, values) for move in looked.consequences if _matters(move, looked)
+        ][:LISTED],
+        **{
+            name: [waiting[each] for each in getattr(looked, name)[:LISTED] if each in waiting]
+            for name in _LISTS
+        },
+    )
+
+
+_LISTS = ("please_check", "based_on", "leaving", "returning", "declined")
+
+
+def _by_id(school: School, looked: Preview) -> dict[uuid.UUID, Waiting]:
+    """Return a line for each change that the preview lists beside its own lines."""
+    ids = {each for name in _LISTS for each in getattr(looked, name)[:LISTED]}
+    return (
+        {change.id: line for line in lines(school, ids) for change in line.changes} if ids else {}
+    )
+
+
+def _matters(move: Move, looked: Preview) -> bool:
+    """Whether a consequence is told: of a record that comes or goes, its existence says it all."""
+    came_or_went = {m.entity_id for m in looked.consequences if m.field == EXISTS}
+    came_or_went |= {line.entity_id for line in looked.lines if line.is_record}
+    return move.field == EXISTS or move.entity_id not in came_or_went
+
+
+def _of_move(move: Move, titles: Any, values: Any) -> tuple[str, str, str, str]:
+    tracked = registry.get(move.entity_type)
+    field = tracked.label if move.field == EXISTS else tracked.field(move.field).label
+    key = (move.entity_type, move.field)
+    return titles[move.entity_id], field, values[*key, move.before], values[*key, move.after]
+
+
+def _many(count: int) -> str:
+    return f"{count} change{'' if count == 1 else 's'}"
+
+
+def _criteria_in_words(decision: Decision) -> list[tuple[str, Any]]:
+    given = decision.criteria
+    accounts = {name: given[name] for name in ("account", "decided_by") if name in given}
+    people = naming.people(uuid.UUID(account) for account in accounts.values())
+    words = {"account": "Typed by", "decided_by": "Decided by"}
+    told: list[tuple[str, Any]] = [
+        (words[name], people.get(uuid.UUID(account), "")) for name, account in accounts.items()
+    ]
+    for name, label in (("start", "From"), ("end", "Until")):
+        if name in given:
+            told.append((label, dt.datetime.fromisoformat(given[name])))
+    for name, label in (("ip", "From the address"), ("session", "In the session")):
+        if name in given:
+            told.append((label, given[name]))
+    return told

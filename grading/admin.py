@@ -1,0 +1,237 @@
+"""Terms, classes, marks and what decisions left behind, for the office to look up."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+
+from accounts.models import School
+from accounts.office import OfficeAdmin
+from changes import naming
+from changes.admin import TrackedAdmin
+
+from . import policy
+from .models import (
+    Course,
+    CourseChangeHistory,
+    Enrollment,
+    GradeCorrection,
+    GradingScale,
+    Room,
+    Section,
+    Term,
+)
+from .section_rules import FIELD_NAMES
+
+
+@admin.register(Term)
+class TermAdmin(TrackedAdmin):
+    heading = "Terms"
+    list_display = ("name", "starts_on", "ends_on", "marks_open_on", "marks_close_on")
+    search_fields = ("name",)
+    ordering = ("-starts_on", "name", "id")
+
+
+@admin.register(Course)
+class CourseAdmin(TrackedAdmin):
+    heading = "Courses"
+    list_display = ("code", "title", "credits")
+    list_display_links = ("code", "title")
+    search_fields = ("code", "title")
+    ordering = ("code", "title", "id")
+
+
+@admin.register(Room)
+class RoomAdmin(TrackedAdmin):
+    heading = "Rooms"
+    list_display = ("name",)
+    search_fields = ("name",)
+    ordering = ("name", "id")
+
+
+@admin.register(Section)
+class SectionAdmin(TrackedAdmin):
+    heading = "Sections"
+    list_display = ("code", "course", "term", "instructor", "room", "capacity", "delivery_mode")
+    list_display_links = ("code", "course")
+    list_filter = ("term", "delivery_mode")
+    list_select_related = ("course", "term", "instructor", "room", "scale")
+    search_fields = ("code", "course__code", "course__title", "instructor__name")
+    ordering = ("-term__starts_on", "code", "id")
+
+
+@admin.register(Enrollment)
+class EnrollmentAdmin(TrackedAdmin):
+    heading = "Enrolments and marks"
+    list_display = ("student", "section", "status", "grade", "short_comment")
+    list_display_links = ("student", "section")
+    list_filter = ("status", "section__term")
+    list_select_related = ("student", "section")
+    search_fields = (
+        "student__family_name",
+        "student__given_names",
+        "=student__number",
+        "section__code",
+    )
+    ordering = ("section__code", "student__family_name", "student__given_names", "id")
+
+    @admin.display(description="comment")
+    def short_comment(self, row: Enrollment) -> str:
+        return row.comment if len(row.comment) <= 80 else f"{row.comment[:79]}…"
+
+
+@admin.register(GradeCorrection)
+class GradeCorrectionAdmin(OfficeAdmin):
+    heading = "Grade corrections"
+    lead = "Every change of a mark that stood: who asked and why, who decided and when."
+    list_display = (
+        "submitted_at",
+        "enrollment_called",
+        "old_grade",
+        "new_grade",
+        "kind",
+        "reason",
+        "submitted_by",
+        "status",
+        "approved_by",
+    )
+    list_filter = ("status", "kind", "submitted_at")
+    list_select_related = ("submitted_by", "approved_by")
+    search_fields = ("reason", "submitted_by__name", "submitted_by__email")
+    ordering = ("-submitted_at", "-id")
+    fields = (
+        "enrollment_called",
+        "kind",
+        "old_grade",
+        "new_grade",
+        "reason",
+        "submitted_by",
+        "submitted_at",
+        "status",
+        "approved_by",
+        "approved_at",
+        "decision",
+    )
+    readonly_fields = ("enrollment_called",)
+
+    def names_of(self, rows: Any) -> dict[Any, str]:
+        return _names(rows, "enrollment")
+
+    @admin.display(description="enrolment")
+    def enrollment_called(self, row: Any) -> str:
+        return getattr(row, "called", None) or self.names_of([row])[row.pk]
+
+
+@admin.register(CourseChangeHistory)
+class CourseChangeHistoryAdmin(OfficeAdmin):
+    heading = "History of sections"
+    lead = "One row for each field of a section that changed."
+    list_display = (
+        "changed_at",
+        "section_called",
+        "field_name",
+        "reads_before",
+        "reads_after",
+        "changed_by",
+        "decision",
+    )
+    list_filter = ("field_name", "changed_at")
+    list_select_related = ("changed_by", "decision")
+    search_fields = ("field_name", "changed_by__name", "changed_by__email")
+    ordering = ("-changed_at", "-id")
+    fields = (
+        "section_called",
+        "field_name",
+        "reads_before",
+        "reads_after",
+        "changed_by",
+        "changed_at",
+        "decision",
+    )
+    readonly_fields = ("section_called", "reads_before", "reads_after")
+
+    def names_of(self, rows: Any) -> dict[Any, str]:
+        rows = list(rows)
+        fields = {column: name for name, column in FIELD_NAMES.items()}
+        texts = naming.value_texts(
+            ("section", fields[row.field_name], value)
+            for row in rows
+            for value in (row.old_value, row.new_value)
+        )
+        for row in rows:
+            name = fields[row.field_name]
+            row.before = texts["section", name, row.old_value]
+            row.after = texts["section", name, row.new_value]
+        return _names(rows, "section")
+
+    @admin.display(description="section")
+    def section_called(self, row: Any) -> str:
+        return self._named(row).called
+
+    @admin.display(description="from")
+    def reads_before(self, row: Any) -> str:
+        return self._named(row).before
+
+    @admin.display(description="to")
+    def reads_after(self, row: Any) -> str:
+        return self._named(row).after
+
+    def _named(self, row: Any) -> Any:
+        if not hasattr(row, "called"):
+            row.called = self.names_of([row])[row.pk]
+        return row
+
+
+def _names(rows: Any, entity_type: str) -> dict[Any, str]:
+    """Name rows by the record that they tell of, which may have vanished since."""
+    ids = {row.pk: getattr(row, f"{entity_type}_id") for row in rows}
+    titles = naming.titles((entity_type, each) for each in ids.values())
+    return {row: titles[entity_id] for row, entity_id in ids.items()}
+
+
+@admin.register(GradingScale)
+class GradingScaleAdmin(OfficeAdmin):
+    heading = "Grading scales"
+    lead = "How marks are written. A scale is never changed: marks were checked against it."
+    list_display = ("name", "version", "kind", "minimum", "maximum", "decimals", "steps_in_words")
+    list_filter = ("kind",)
+    search_fields = ("name",)
+    ordering = ("name", "-version")
+    readonly_fields = ("steps_in_words",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).prefetch_related("steps")
+
+    @admin.display(description="steps and codes")
+    def steps_in_words(self, row: GradingScale) -> str:
+        steps = sorted(row.steps.all(), key=lambda s: (s.is_code, -(s.points or 0), s.label))
+        return ", ".join(
+            f"{step.label} ({step.meaning})" if step.meaning else step.label for step in steps
+        )
+
+
+@admin.register(School)
+class PolicyAdmin(OfficeAdmin):
+    """The one page of the school's policy, in place of a list of schools."""
+
+    heading = "School policy"
+    group = "People and policy"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.changelist_view)
+        return [path("", view, name="accounts_school_changelist")]
+
+    def changelist_view(self, request: Any, extra_context: Any = None) -> HttpResponseBase:
+        school = School.objects.get(pk=request.member.school_id)
+        form = policy.PolicyForm(request.POST or None, instance=school)
+        if form.is_valid():
+            policy.save(form, by=request.member, origin=request.origin)
+            messages.success(request, "The policy is saved. It counts from now on.")
+            return redirect("admin:accounts_school_changelist")
+        context = {"form": form, "title": self.heading, "button": "Save"}
+        status = 422 if form.errors else 200
+        return TemplateResponse(request, "admin/form.html", context, status=status)

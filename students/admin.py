@@ -1,0 +1,24 @@
+"""Pupils, for the office to look up."""
+
+from django.contrib import admin
+
+from changes.admin import TrackedAdmin
+
+from .models import Student
+
+
+@admin.register(Student)
+class StudentAdmin(TrackedAdmin):
+    heading = "Pupils"
+    list_display = (
+        "family_name",
+        "given_names",
+        "number",
+        "birth_date",
+        "year_level",
+        "home_group",
+    )
+    list_display_links = ("family_name", "given_names")
+    list_filter = ("year_level", "home_group")
+    search_fields = ("family_name", "given_names", "=number", "email")
+    ordering = ("family_name", "given_names", "id")
