@@ -25,7 +25,10 @@ alter table grading_gradecorrection
     add foreign key (school_id, approved_by_id)
         references accounts_membership (school_id, user_id),
     add foreign key (school_id, decision_id) references changes_decision (school_id, id)
-        deferrable initially deferred;
+        deferrable initially deferred,
+    -- Who is named as the second person is who decided.
+    add foreign key (school_id, decision_id, approved_by_id)
+        references changes_decision (school_id, id, decided_by_id) deferrable initially deferred;
 alter table grading_coursechangehistory
     add foreign key (school_id, changed_by_id) references accounts_membership (school_id, user_id),
     add foreign key (school_id, decision_id) references changes_decision (school_id, id)
