@@ -17,8 +17,8 @@ from grading.oneroster.problems import Problems
 
 ID = 255
 """Longest sourcedId, characters."""
-NAME = 150
-"""Longest name of a person, class, course, school, term, characters."""
+NAME = 200
+"""Longest name of a person, class, course, school, term, characters: as the ledger keeps it."""
 EMAIL = 254
 """Longest e-mail address, characters."""
 COMMENT = 10_000
