@@ -1,0 +1,295 @@
+"""Two people at the same instant. Each race is followed by its control: the same story without
+the lock that decides it, to show that the test would notice.
+
+The first act is done and not yet committed when the second begins, on a connection of its own; the
+second runs until the database makes it wait or it is done; then the first commits.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+
+from accounts.in_school import enter
+from changes import deciding, revert, review
+from changes.deciding import CannotProject
+from changes.models import Decision, Exclusion, LedgerHead
+from changes.revert import NothingToDo, PreviewChanged
+from grading.models import GradeCorrection
+from tests import cast
+from tests.cast import Cast, only, open_changes
+
+
+@pytest.fixture
+def people(own_database: str) -> Cast:
+    """The cast, committed. V has raised the first mark from 60 to 95."""
+    people = cast.assemble()
+    with enter(people.school):
+        people.stand(people.marks[0], "60", by=people.t1)
+        people.stand(people.marks[0], "95", by=people.v)
+    return people
+
+
+@pytest.fixture
+def without_the_accounts_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revert, "lock_authors", lambda *_: None)
+
+
+@pytest.fixture
+def without_locks(monkeypatch: pytest.MonkeyPatch, without_the_accounts_lock: None) -> None:
+    def read(school: Any) -> LedgerHead:
+        return LedgerHead.objects.get(pk=school.pk)
+
+    for module in (deciding, revert, review):
+        monkeypatch.setattr(module, "lock", read)
+
+
+class Second(threading.Thread):
+    """The second act, in a transaction and on a connection of its own."""
+
+    def __init__(self, people: Cast, act: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self.people, self.act = people, act
+        self.ready = threading.Event()
+        self.backend = 0
+        self.outcome: Any = None
+
+    def run(self) -> None:
+        try:
+            with enter(self.people.school):
+                with connection.cursor() as cursor:
+                    cursor.execute("select pg_backend_pid()")
+                    self.backend = cursor.fetchone()[0]
+                self.ready.set()
+                self.outcome = self.act()
+        except Exception as error:  # noqa: BLE001 - it is the outcome, for the test to judge
+            self.outcome = error
+        finally:
+            self.ready.set()
+            connection.close()
+
+    def runs_until_it_waits_or_is_done(self) -> None:
+        self.start()
+        assert self.ready.wait(30)
+        with connection.cursor() as cursor:
+            while self.is_alive():
+                cursor.execute("select cardinality(pg_blocking_pids(%s))", [self.backend])
+                if cursor.fetchone()[0]:
+                    return
+
+
+def race(people: Cast, first: Callable[[], Any], second: Callable[[], Any]) -> tuple[Any, Any]:
+    """Return the outcomes of two acts of which the second begins before the first commits."""
+    other = Second(people, second)
+    with enter(people.school):
+        outcome = first()
+        other.runs_until_it_waits_or_is_done()
+    other.join(30)
+    assert not other.is_alive()
+    return outcome, other.outcome
+
+
+def is_equal(people: Cast) -> bool:
+    with enter(people.school):
+        return people.is_equal()
+
+
+def corrections(people: Cast, kind: str) -> int:
+    with enter(people.school):
+        return GradeCorrection.objects.filter(kind=kind).count()
+
+
+def grade(people: Cast) -> str | None:
+    with enter(people.school):
+        return people.grade(people.marks[0])
+
+
+# The account is still typing. ---------------------------------------------------------------------
+
+
+def while_the_account_is_saving(people: Cast) -> Any:
+    with enter(people.school):
+        token = people.preview(people.v).token
+    _, reverted = race(
+        people,
+        lambda: people.v.types(people.marks[1], "99"),
+        lambda: people.a.reverts(people.v, token=token),
+    )
+    return reverted
+
+
+def test_a_save_that_is_on_its_way_is_seen_before_the_account_is_reverted(people):
+    refusal = while_the_account_is_saving(people)
+    assert isinstance(refusal, PreviewChanged)
+    assert {line.entity_id for line in refusal.preview.lines} == set(people.marks[:2])
+    assert grade(people) == "95"
+    assert is_equal(people)
+
+
+def test_without_the_accounts_lock_it_would_be_overlooked(people, without_the_accounts_lock):
+    assert isinstance(while_the_account_is_saving(people), revert.Reverted)
+    with enter(people.school):
+        assert len(open_changes()) == 1
+
+
+# The same revert twice. ---------------------------------------------------------------------------
+
+
+def twice_at_once(people: Cast) -> Any:
+    with enter(people.school):
+        token = people.preview(people.v).token
+
+    def act() -> revert.Reverted:
+        return people.a.reverts(people.v, token=token, idempotency_key="one form")
+
+    return race(people, act, act)
+
+
+def test_the_same_revert_sent_twice_at_once_is_one_decision(people):
+    first, second = twice_at_once(people)
+    assert (first.repeated, second.repeated) == (False, True)
+    assert first.decision == second.decision
+    assert corrections(people, "revert") == 1
+    assert is_equal(people)
+
+
+def test_without_locks_the_second_would_fail(people, without_locks):
+    _, second = twice_at_once(people)
+    assert isinstance(second, CannotProject)
+
+
+def by_two_admins_at_once(people: Cast) -> Any:
+    with enter(people.school):
+        token = people.preview(people.v).token
+    return race(
+        people,
+        lambda: people.a.reverts(people.v, token=token),
+        lambda: people.b.reverts(people.v, token=token),
+    )[1]
+
+
+def test_of_two_admins_who_revert_the_same_at_once_the_second_looks_again(people):
+    assert isinstance(by_two_admins_at_once(people), PreviewChanged)
+    assert corrections(people, "revert") == 1
+    with enter(people.school):
+        assert Decision.objects.filter(kind="revert").count() == 1
+        assert Exclusion.objects.count() == 1
+
+
+def test_without_locks_the_other_admin_would_fail(people, without_locks):
+    assert isinstance(by_two_admins_at_once(people), CannotProject)
+
+
+def lifted_by_two_at_once(people: Cast) -> Any:
+    with enter(people.school):
+        reverted = people.a.reverts(people.v)
+    return race(
+        people, lambda: people.a.reinstates(reverted), lambda: people.b.reinstates(reverted)
+    )[1]
+
+
+def test_a_revert_that_two_lift_at_once_is_lifted_once(people):
+    assert isinstance(lifted_by_two_at_once(people), NothingToDo)
+    assert corrections(people, "reinstate") == 1
+    assert grade(people) == "95"
+    assert is_equal(people)
+
+
+def test_without_locks_the_second_lift_would_fail(people, without_locks):
+    assert isinstance(lifted_by_two_at_once(people), CannotProject)
+
+
+# Reverting and approving the same cell. -----------------------------------------------------------
+
+
+def approving_first(people: Cast) -> tuple[Any, Any]:
+    with enter(people.school):
+        waiting = only(people.t1.types(people.marks[0], "85", reason="remarked"))
+    return race(people, lambda: people.a.approves(waiting), lambda: people.b.reverts(people.v))
+
+
+def test_what_is_approved_just_before_a_revert_stays(people):
+    _, reverted = approving_first(people)
+    assert reverted.moves == []
+    assert grade(people) == "85"
+    assert corrections(people, "revert") == 0
+    assert is_equal(people)
+
+
+def test_without_locks_the_revert_would_fail(people, without_locks):
+    assert isinstance(approving_first(people)[1], CannotProject)
+
+
+def reverting_first(people: Cast, **options: Any) -> tuple[Any, Any]:
+    with enter(people.school):
+        waiting = only(people.t1.types(people.marks[0], "85", reason="remarked"))
+    values = {waiting.pk: "seen"} if options.get("insisting") else {}
+    return race(
+        people,
+        lambda: people.b.reverts(people.v),
+        lambda: people.a.approves(waiting, use_values=values),
+    )
+
+
+def test_what_was_typed_over_a_value_that_is_just_reverted_is_a_conflict(people):
+    _, refusal = reverting_first(people)
+    assert isinstance(refusal, review.NotApproved)
+    assert "by now “60” stands" in str(refusal)
+    assert grade(people) == "60"
+    assert is_equal(people)
+
+
+def test_and_counts_when_the_admin_insists(people):
+    reverting_first(people, insisting=True)
+    assert grade(people) == "85"
+    with enter(people.school):
+        told = GradeCorrection.objects.filter(status="approved").order_by("approved_at")
+        assert [(row.old_grade, row.new_grade) for row in told] == [
+            ("60", "95"),
+            ("95", "60"),
+            ("60", "85"),
+        ]
+    assert is_equal(people)
+
+
+def test_without_locks_the_approval_would_fail(people, without_locks):
+    assert isinstance(reverting_first(people)[1], CannotProject)
+
+
+# A crash. -----------------------------------------------------------------------------------------
+
+
+def everything(people: Cast) -> Any:
+    with enter(people.school):
+        counts = [model.objects.count() for model in (Decision, Exclusion, GradeCorrection)]
+        return people.tables(), counts, list(LedgerHead.objects.values_list())
+
+
+def revert_elsewhere(people: Cast) -> Any:
+    act = Second(people, lambda: people.a.reverts(people.v))
+    act.start()
+    act.join(30)
+    return act.outcome
+
+
+@pytest.mark.parametrize("step", ["exclude", "leave_effects"])
+def test_a_revert_that_is_cut_off_in_the_middle_has_not_happened(people, monkeypatch, step):
+    before = everything(people)
+    done = getattr(deciding.Act, step)
+
+    def cut_off(act: Any, *arguments: Any) -> None:
+        done(act, *arguments)
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_terminate_backend(pg_backend_pid())")
+
+    monkeypatch.setattr(deciding.Act, step, cut_off)
+    assert isinstance(revert_elsewhere(people), OperationalError)
+    assert everything(people) == before
+    monkeypatch.setattr(deciding.Act, step, done)
+    # The control: the same without the crash has happened.
+    assert isinstance(revert_elsewhere(people), revert.Reverted)
+    assert everything(people) != before
+    assert grade(people) == "60"
+    assert is_equal(people)
