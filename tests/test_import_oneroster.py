@@ -579,6 +579,18 @@ def test_a_pupil_known_by_number_keeps_their_record_and_marks(people, deliver):
         assert people.is_equal()
 
 
+def test_a_blank_in_the_file_takes_nothing_away_that_was_typed_here(deliver):
+    run(deliver())
+    with enter(school()):
+        edit(Student.objects.get(source_id="p1"), email="ana@pupil.example")
+        edit(mark_of("p2"), comment="Sang well")
+    said = run(deliver(instead("users.csv", "Bo,Li", "Bo,Lee")))
+    assert "since the last import" not in said
+    with enter(school()):
+        assert Student.objects.get(source_id="p1").email == "ana@pupil.example"
+        assert mark_of("p2").comment == "Sang well"
+
+
 def test_a_number_that_is_somebody_elses_is_refused_at_its_line(deliver):
     run(deliver({"users.csv": NUMBERED}))
     said = refused(deliver({"users.csv": NUMBERED.replace("Bo,Li,102", "Bo,Li,101")}))

@@ -83,9 +83,10 @@ def _changes(
 ) -> list[Draft]:
     drafts = []
     for name, value in values.items():
-        cell = record.cell(name)
-        if value == known.values.get((record.id, name)):
-            found.kept += cell.standing != value and cell.value != value
+        cell, here = record.cell(name), (record.id, name)
+        # A blank that no import ever filled takes nothing away from what people typed.
+        if value == known.values.get(here):
+            found.kept += here in known.values and value not in (cell.standing, cell.value)
         elif value != cell.value:
             drafts.append(_draft(record.entity_type, record.id, name, value))
     return drafts
