@@ -71,6 +71,10 @@ class Line:
         return {change.refusal.why for change in self.changes if change.refusal}
 
     @property
+    def has_note(self) -> bool:
+        return bool(self.now is not None or self.two_people or self.reason or self.why_not)
+
+    @property
     def can_insist(self) -> bool:
         """Whether who decides may say "use this value" and why."""
         return bool(

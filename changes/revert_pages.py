@@ -8,7 +8,7 @@ import dataclasses
 import datetime as dt
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -42,7 +42,13 @@ REFUSALS = (KeysClash, NothingToDo, CannotProject, MayNotDecide)
 class CriteriaForm(forms.Form):
     """Whose changes, of which time, from which address. Times are those of the school's clocks."""
 
-    account = forms.ChoiceField(label="Account")
+    account = forms.ChoiceField(
+        label="Account",
+        error_messages={
+            "required": "Choose the account.",
+            "invalid_choice": "This account is not among the people of this school.",
+        },
+    )
     how = forms.ChoiceField(
         label="Changes that this account",
         choices=[("typed", "typed"), ("decided", "approved, entered directly or imported")],
@@ -77,7 +83,7 @@ class CriteriaForm(forms.Form):
         cleaned = super().clean() or {}
         for name in ("start", "end"):
             cleaned[f"{name}_at"] = self._instant(name) if cleaned.get(name) else None
-        if not (cleaned.get("start") or cleaned.get("end") or cleaned.get("ip")):
+        if not any(self.data.get(name) for name in ("start", "end", "ip")):
             self.add_error(
                 "start", "Give a time, or an address: all that an account ever did is too much."
             )
@@ -137,15 +143,19 @@ class Confirmed(forms.Form):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """A line of the preview in words. ``others``: who built on a record that would vanish."""
+    """A line of the preview in words. ``typed`` is the account's last word on it, ``more`` what
+    else it typed there; ``others``: who built on a record that would vanish."""
 
     line: Line
     field: str
+    typed: str
+    at: dt.datetime
+    ip: str | None
+    more: str
     before: str
     after: str
     others: str
     clash: str
-    has_box: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -376,36 +386,19 @@ def _render(
 def _in_words(school: School, looked: Preview) -> Shown:
     boxes = _with_boxes(looked)
     listed = [line for line in looked.lines if line.key in boxes]
+    told = [*listed, *looked.consequences]
+    typed = _typed(listed)
     values = naming.value_texts(
         (each.entity_type, each.field, value)
-        for each in (*listed, *looked.consequences)
+        for each in told
         for value in (each.before, each.after)
-    )
-    titles = naming.titles(
-        {(each.entity_type, each.entity_id) for each in (*listed, *looked.consequences)}
-    )
+    ) | naming.value_texts((c.entity_type, c.field, c.value) for c in typed.values())
+    titles = naming.titles({(each.entity_type, each.entity_id) for each in told})
     people = naming.people({person for line in listed for person in line.others})
     groups: dict[tuple[str, uuid.UUID], list[Row]] = defaultdict(list)
     for line in listed:
-        key = (line.entity_type, line.field)
-        label = registry.get(line.entity_type).label
-        groups[titles[line.entity_id], line.entity_id].append(
-            Row(
-                line=line,
-                field=label
-                if line.is_record
-                else registry.get(line.entity_type).field(line.field).label,
-                before=values[*key, line.before],
-                after=values[*key, line.after],
-                others=", ".join(f"{people[who]}: {_many(n)}" for who, n in line.others.items()),
-                clash="; ".join(
-                    str(clash)
-                    for clash in looked.clashes
-                    if line.key in looked.clashing and line.entity_id in clash.entity_ids
-                ),
-                has_box=True,
-            )
-        )
+        row = _row(line, typed[line.key], values, people, looked)
+        groups[titles[line.entity_id], line.entity_id].append(row)
     waiting = _by_id(school, looked)
     return Shown(
         preview=looked,
@@ -419,6 +412,50 @@ def _in_words(school: School, looked: Preview) -> Shown:
             name: [waiting[each] for each in getattr(looked, name)[:LISTED] if each in waiting]
             for name in _LISTS
         },
+    )
+
+
+def _typed(listed: Iterable[Line]) -> dict[str, Change]:
+    """Return the last change of each line, or the creation, for a record."""
+    keys = {change: line.key for line in listed for change in line.change_ids}
+    changes = (
+        Change.objects.filter(pk__in=keys)
+        .select_related("change_set")
+        .order_by("change_set__received_at", "id")
+    )
+    last: dict[str, Change] = {}
+    for change in changes:
+        key = keys[change.pk]
+        if key not in last or last[key].field != EXISTS:
+            last[key] = change
+    return last
+
+
+def _row(
+    line: Line,
+    typed: Change,
+    values: Mapping[tuple[str, str, str | None], str],
+    people: Mapping[uuid.UUID, str],
+    looked: Preview,
+) -> Row:
+    tracked = registry.get(line.entity_type)
+    key = (line.entity_type, line.field)
+    withdrawn = typed.kind == Change.Kind.WITHDRAW
+    return Row(
+        line=line,
+        field=tracked.label if line.is_record else tracked.field(line.field).label,
+        typed="withdrew" if withdrawn else values[line.entity_type, typed.field, typed.value],
+        at=typed.change_set.received_at,
+        ip=typed.change_set.ip,
+        more=_more(line),
+        before=values[*key, line.before],
+        after=values[*key, line.after],
+        others=", ".join(f"{people[who]}: {_many(n)}" for who, n in line.others.items()),
+        clash="; ".join(
+            str(clash)
+            for clash in looked.clashes
+            if line.key in looked.clashing and line.entity_id in clash.entity_ids
+        ),
     )
 
 
@@ -445,6 +482,13 @@ def _of_move(move: Move, titles: Any, values: Any) -> tuple[str, str, str, str]:
     field = tracked.label if move.field == EXISTS else tracked.field(move.field).label
     key = (move.entity_type, move.field)
     return titles[move.entity_id], field, values[*key, move.before], values[*key, move.after]
+
+
+def _more(line: Line) -> str:
+    count = len(line.change_ids)
+    if count == 1:
+        return ""
+    return f"with {_many(count - 1)} of it" if line.is_record else f"the last of {count}"
 
 
 def _many(count: int) -> str:
