@@ -46,15 +46,29 @@ def create(
     enrollment = creation(
         "enrollment", {"student": str(student[0].entity_id), "section": str(section.pk)}
     )
-    facts = [f"{name}={values[name]}" for name in sorted(values)]
     saved = propose(
         [*student, *enrollment],
         by=by,
         origin=origin,
         whole=True,
-        idempotency_key=key_of("pupil", key, str(section.pk), *facts),
+        idempotency_key=_key_of_creation(values, section, key),
     )
     return _enrollment(saved)
+
+
+def created_before(
+    values: Mapping[str, str], section: Section, *, by: Membership, key: str
+) -> uuid.UUID | None:
+    """Return the enrolment that this very form has made already: it was sent twice."""
+    given = _key_of_creation(values, section, key)
+    if given is None:
+        return None
+    return (
+        Change.objects.proposed_by(by.user_id)
+        .filter(change_set__idempotency_key=given, entity_type="enrollment", field=EXISTS)
+        .values_list("entity_id", flat=True)
+        .first()
+    )
 
 
 def put_instead(
@@ -86,6 +100,11 @@ def key_of(what: str, given: str, *facts: str) -> str | None:
         return None
     text = "\0".join([given, *facts]).encode(errors="surrogatepass")
     return f"{what} {hashlib.sha256(text).hexdigest()}"
+
+
+def _key_of_creation(values: Mapping[str, str], section: Section, key: str) -> str | None:
+    facts = [f"{name}={values[name]}" for name in sorted(values)]
+    return key_of("pupil", key, str(section.pk), *facts)
 
 
 def _enrollment(saved: Saved) -> uuid.UUID:

@@ -6,6 +6,7 @@ role that serves and roll back. A test that must commit (threads, a live site) a
 """
 
 import contextlib
+import dataclasses
 import os
 import shutil
 from collections.abc import Iterator
@@ -18,7 +19,10 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections
 from psycopg import sql
+from pytest_django.live_server_helper import LiveServer
 
+from accounts.in_school import enter
+from accounts.models import School
 from tests import cast
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
@@ -140,8 +144,40 @@ def people(db: None) -> cast.Cast:
 @pytest.fixture
 def inside(people: cast.Cast) -> Iterator[cast.Cast]:
     """The cast, with the test inside their school."""
-    from accounts.in_school import enter
-
     with contextlib.ExitStack() as stack:
         stack.enter_context(enter(people.school))
         yield people
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """The site as browsers reach it, with the cast in a database of its own."""
+
+    url: str
+    people: cast.Cast
+
+    def inside(self) -> contextlib.AbstractContextManager[School]:
+        """Enter the cast's school; what is done there is committed."""
+        return enter(self.people.school)
+
+    def enter(self, page: Any, person: cast.Person, path: str = "/classes/") -> None:
+        """Sign a person in on a page of a browser, and open a path."""
+        page.goto(f"{self.url}/sign-in/?next={path}")
+        page.fill("[name=login]", person.user.email)
+        page.fill("[name=password]", cast.PASSWORD)
+        page.press("[name=password]", "Enter")
+        page.wait_for_url(f"{self.url}{path}")
+
+
+@pytest.fixture
+def site(own_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Serve a copy of the database. (pytest-django's ``live_server`` flushes; ours may not be.)"""
+    # Playwright runs an event loop in this thread, in which Django would refuse the database.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    people = cast.assemble(password=cast.PASSWORD)
+    server = LiveServer("127.0.0.1:0")
+    try:
+        yield Site(server.url, people)
+    finally:
+        server.stop()
+        connections.close_all()

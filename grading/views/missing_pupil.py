@@ -17,7 +17,7 @@ from grading import missing_pupil, search
 from grading.access import access_section
 from grading.forms import NewPupilForm, names_in
 from grading.models import Section
-from grading.sheet import load, load_row
+from grading.sheet import Row, load, load_row
 
 
 @require_safe
@@ -68,11 +68,14 @@ def create(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
     if not form.is_valid():
         return _form(request, section, form)
     values = {name: form.cleaned_data[name] for name in missing_pupil.FIELDS}
+    key = request.POST.get("key", "")
+    if before := missing_pupil.created_before(values, section, by=member, key=key):
+        return _back_to_mark(section, before)
     if "sure" not in request.POST and (similar := _similar(request, section, values)):
         return _form(request, section, form, similar)
     try:
         enrollment = missing_pupil.create(
-            values, section, by=member, origin=request.origin, key=request.POST.get("key", "")
+            values, section, by=member, origin=request.origin, key=key
         )
     except NothingSaved as refusal:
         form.add_refusals(refusal.drafts)
@@ -93,7 +96,7 @@ def instead(
     if row is None or row.creation is None:
         raise Http404
     if request.method == "POST":
-        return _put_instead(request, section, enrollment_id)
+        return _put_instead(request, section, row)
     query = request.GET.get("q", row.name)
     context = {"section": section, "row": row, "action": request.path}
     context |= _looked_for(request, section, query)
@@ -101,29 +104,29 @@ def instead(
     return TemplateResponse(request, page, context)
 
 
-def _put_instead(
-    request: MemberRequest, section: Section, enrollment_id: uuid.UUID
-) -> HttpResponse:
+def _put_instead(request: MemberRequest, section: Section, row: Row) -> HttpResponse:
     member = request.member
     pupil = search.get(as_uuid(request.POST.get("pupil")), by=member, here=_here(request, section))
     if pupil is None:
         raise Http404
+    if row.student and row.student.id == pupil.id:
+        return _back_to_mark(section, row.id)  # sent twice
     if pupil.is_here:
         messages.error(request, f"{pupil.name} is in this class already. Nothing was moved.")
-        return redirect("other-pupil", section.pk, enrollment_id)
+        return redirect("other-pupil", section.pk, row.id)
     try:
         missing_pupil.put_instead(
             pupil.id,
-            enrollment_id,
+            row.id,
             by=member,
             origin=request.origin,
             key=request.POST.get("key", ""),
         )
     except NothingSaved as refusal:
         messages.error(request, str(refusal))
-        return redirect("other-pupil", section.pk, enrollment_id)
+        return redirect("other-pupil", section.pk, row.id)
     messages.success(request, f"The mark and the comment are {pupil.name}’s now.")
-    return _back_to_mark(section, enrollment_id)
+    return _back_to_mark(section, row.id)
 
 
 def _here(request: MemberRequest, section: Section) -> set[uuid.UUID]:
