@@ -10,6 +10,8 @@ from students.models import Student
 
 from .access import is_restricted
 
+NOT_YOUR_PUPIL = "In this school teachers change their own pupils only. Ask the office."
+
 
 class PupilRules(Rules):
     """Rules of the entity type ``student``."""
