@@ -130,10 +130,8 @@ def test_an_id_that_was_ever_used_creates_nothing_again_whoever_used_it(inside, 
     before = Change.objects.count()
     saved = people.t1.proposes(creation("student", {"family_name": "Park"}, entity_id=used))
     assert saved.changes == []
-    assert {draft.refused for draft in saved.refused} == {
-        "This was sent before, or the page is out of date. Reload the page to see what was saved, "
-        "and enter the rest again."
-    }
+    (said,) = {draft.refused for draft in saved.refused}
+    assert said.startswith("This was sent before, or the page is out of date. Reload the page")
     assert Change.objects.count() == before
 
 
