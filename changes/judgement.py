@@ -148,13 +148,17 @@ def load(
         return [Judged(*row, by=by, school=school) for row in cursor.fetchall()]
 
 
-def judge(school: School, judged: Sequence[Judged]) -> None:
-    """Refuse what cannot be approved. Natural keys are judged afterwards, on the result."""
+def judge(school: School, judged: Sequence[Judged], *, leaving: Collection[uuid.UUID] = ()) -> None:
+    """Refuse what cannot be approved. Natural keys are judged afterwards, on the result.
+
+    ``leaving``: records that need not stand, though changes refer to them, because the same
+    decision points these elsewhere.
+    """
     for each in judged:
         _judge_openness(each)
         _judge_base(each)
     _judge_rivals(judged)
-    judge_prerequisites(school, judged)
+    judge_prerequisites(school, judged, leaving=leaving)
     by_type: dict[str, list[Judged]] = defaultdict(list)
     for each in judged:
         if each.passes:
@@ -164,7 +168,7 @@ def judge(school: School, judged: Sequence[Judged]) -> None:
         if by_type[tracked.entity_type]:
             tracked.rules.judge(by_type[tracked.entity_type], among=judged)
     # What the rules refused may have been the creation that others build on.
-    judge_prerequisites(school, judged)
+    judge_prerequisites(school, judged, leaving=leaving)
 
 
 def judge_openness(judged: Iterable[Judged]) -> None:
@@ -226,7 +230,9 @@ def _judge_second_person(judged: Sequence[Judged]) -> None:
             )
 
 
-def judge_prerequisites(school: School, judged: Sequence[Judged]) -> None:
+def judge_prerequisites(
+    school: School, judged: Sequence[Judged], *, leaving: Collection[uuid.UUID] = ()
+) -> None:
     """Refuse what builds on something that neither stands nor is approved in the same act."""
     needed: dict[str, set[uuid.UUID]] = defaultdict(set)
     for each in judged:
@@ -235,7 +241,7 @@ def judge_prerequisites(school: School, judged: Sequence[Judged]) -> None:
             target = _target_type(each)
             if target and each.refers_to:
                 needed[target].add(each.refers_to)
-    standing = {kind: _standing(school, kind, ids) for kind, ids in needed.items()}
+    standing = {kind: _standing(school, kind, ids) | set(leaving) for kind, ids in needed.items()}
     absent = _absent(needed[kind] - standing[kind] for kind in needed)
     filled = _required_cells(school, [j for j in judged if j.passes and j.creates])
     while True:

@@ -13,12 +13,12 @@ from typing import Any
 from accounts.models import Membership, School
 from accounts.origin import Origin
 
-from . import registry
-from .deciding import deciding, lock_authors
+from . import judgement, registry
+from .deciding import KeysClash, deciding, lock_authors
 from .models import Change, ChangeSet, Decision
 from .propose import Draft, propose
 from .registry import EXISTS, TRUE
-from .review import Outcome, creation_cells, load, tell_rules
+from .review import NotApproved, Outcome, creation_cells, load, tell_rules
 
 
 class CannotMerge(Exception):
@@ -45,7 +45,8 @@ def merge(
     as (id of the survivor's record, field). Reinstating the decision undoes all of it.
 
     Raises:
-        CannotMerge: the survivor does not stand, or nothing is known of the duplicate.
+        CannotMerge: the survivor does not stand, nothing is known of the duplicate, or what
+            refers to it would clash.
         NotApproved: what refers to the duplicate cannot be approved.
     """
     if duplicate_id == survivor_id:
@@ -68,6 +69,10 @@ def merge(
         lock_authors(school, {by.user_id, *(c.author_id for c in of_duplicate)})
         moving, copies = _what_refers(entity_type, duplicate_id, survivor_id, overwrite)
         act.exclude([c.pk for c in of_duplicate])
+        moved = load(act, moving.open_ids)
+        judgement.judge(school, moved, leaving=[duplicate_id])
+        if refused := [each for each in moved if not each.passes]:
+            raise NotApproved(refused)
         own = propose(
             [*moving.pointed, *copies],
             by=by,
@@ -79,14 +84,17 @@ def merge(
         if own.refused:
             raise CannotMerge("; ".join(d.refused or "" for d in own.refused))
         act.criteria["own"] = [str(c.pk) for c in own.changes]
-        judged = load(act, [*moving.open_ids, *(c.pk for c in own.changes if not c.two_people)])
         # The records are approved as they were proposed, pointing at the duplicate, and the
         # decider's change follows: undoing the merge leaves them so, suspended.
-        mine = {c.pk for c in own.changes}
-        judged.sort(key=lambda j: (j.id in mine, j.received_at, j.id))
+        judged = [*moved, *load(act, [c.pk for c in own.changes if not c.two_people])]
         tell_rules(act, judged, approved=True)
         act.approve(judged)
-        act.project([(entity_type, duplicate_id), *((j.entity_type, j.entity_id) for j in judged)])
+        try:
+            act.project(
+                [(entity_type, duplicate_id), *((j.entity_type, j.entity_id) for j in judged)]
+            )
+        except KeysClash as clash:
+            raise CannotMerge(f"{clash}. Decide on these first, then merge.") from clash
         act.leave_effects()
     return Outcome(act.decision, judged, [], act.moves)
 
