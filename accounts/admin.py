@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import Http404, HttpResponseBase
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
@@ -64,7 +64,7 @@ class PeopleAdmin(OfficeAdmin):
     def email(self, row: Membership) -> str:
         return row.user.email
 
-    def add_view(self, request: MemberRequest, *args: Any, **options: Any) -> HttpResponseBase:
+    def add_view(self, request: Any, *args: Any, **options: Any) -> HttpResponse:
         form = PersonForm(request.POST or None, initial={"role": Membership.Role.TEACHER})
         if form.is_valid():
             try:
@@ -85,9 +85,7 @@ class PeopleAdmin(OfficeAdmin):
                 return redirect("admin:accounts_membership_changelist")
         return _form(request, form, title="Add a person", button="Add")
 
-    def change_view(
-        self, request: MemberRequest, object_id: str, *args: Any, **options: Any
-    ) -> HttpResponseBase:
+    def change_view(self, request: Any, object_id: str, *args: Any, **options: Any) -> HttpResponse:
         member: Membership | None = self.get_object(request, object_id)
         if member is None:
             raise Http404
@@ -107,7 +105,7 @@ class PeopleAdmin(OfficeAdmin):
         return _form(request, form, title=str(member.user), button="Save", facts=facts)
 
 
-def _form(request: MemberRequest, form: forms.Form, **context: Any) -> HttpResponseBase:
+def _form(request: MemberRequest, form: forms.Form, **context: Any) -> HttpResponse:
     back = ("People", "admin:accounts_membership_changelist")
     return TemplateResponse(
         request,

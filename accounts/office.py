@@ -24,7 +24,7 @@ class OfficeAdmin(admin.ModelAdmin):
     group: ClassVar[str] = "Records"
     lead: ClassVar[str] = ""
     actions = None
-    exclude: Any = ("school",)
+    exclude: ClassVar[tuple[str, ...]] = ("school",)
     list_per_page = 50
     show_full_result_count = False
 
@@ -91,11 +91,11 @@ class OfficeAdmin(admin.ModelAdmin):
         return super().changeform_view(request, object_id, form_url, extra)
 
     # Django's own log would keep pupils' names outside the school's row-level security.
-    def log_addition(self, *args: Any) -> None:
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         return None
 
-    def log_change(self, *args: Any) -> None:
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         return None
 
-    def log_deletions(self, *args: Any) -> None:
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         return None

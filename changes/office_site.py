@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.db.models import Min
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.views.decorators.cache import never_cache
@@ -51,7 +51,7 @@ class OfficeSite(AdminSite):
         member: Membership | None = getattr(request, "member", None)
         return member is not None and member.is_office
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Return ``view`` behind the office's door."""
         return in_school(role=Membership.Role.OFFICE)(never_cache(view))
 
@@ -79,7 +79,7 @@ class OfficeSite(AdminSite):
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    ) -> TemplateResponse:
         """What waits, and the way to everything else."""
         waiting = Change.objects.open()
         pages = [(model, page) for model, page in self._registry.items()]

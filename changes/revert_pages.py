@@ -18,6 +18,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.in_school import MemberRequest
@@ -123,9 +124,22 @@ class CriteriaForm(forms.Form):
             ip=given["ip"] or None,
         )
 
+    def window(self) -> list[tuple[str, str]]:
+        """Return the times of a valid form in words."""
+        given = self.cleaned_data
+        times = (("From", given["start_at"]), ("Until, not included", given["end_at"]))
+        return [(label, _clock(at)) for label, at in times if at]
+
     def sent(self) -> list[tuple[str, str]]:
         """Return names and values to carry through the preview's forms."""
         return [(name, self.data.get(name, "")) for name in self.fields]
+
+
+def _clock(at: dt.datetime) -> str:
+    """Return what the school's clocks showed, and in which half of the year: Django's own filter
+    leaves that out where it matters, in the hour that comes twice."""
+    local = timezone.localtime(at)
+    return f"{local:%A} {local.day} {local:%B %Y, %H:%M} ({local:%Z})"
 
 
 def _called(member: Membership) -> str:
@@ -187,7 +201,7 @@ def _start(request: MemberRequest, form: CriteriaForm, status: int = 200) -> Htt
     return TemplateResponse(request, "changes/revert.html", context, status=status)
 
 
-def past_reverts() -> QuerySet[Decision]:
+def past_reverts() -> QuerySet[Any]:
     """Return the reverts of the school, the newest first, with how many exclusions are in force."""
     return (
         Decision.objects.filter(kind=Decision.Kind.REVERT)
@@ -283,7 +297,8 @@ def lift_execute(request: MemberRequest, number: int) -> HttpResponseBase:
 
 
 def _revert_or_404(number: int) -> Decision:
-    return get_object_or_404(past_reverts(), number=number)
+    decision: Decision = get_object_or_404(past_reverts(), number=number)
+    return decision
 
 
 def _confirmed(form: Confirmed) -> dict[str, Any]:
@@ -386,7 +401,7 @@ def _render(
 def _in_words(school: School, looked: Preview) -> Shown:
     boxes = _with_boxes(looked)
     listed = [line for line in looked.lines if line.key in boxes]
-    told = [*listed, *looked.consequences]
+    told: list[Line | Move] = [*listed, *looked.consequences]
     typed = _typed(listed)
     values = naming.value_texts(
         (each.entity_type, each.field, value)
@@ -503,9 +518,9 @@ def _criteria_in_words(decision: Decision) -> list[tuple[str, Any]]:
     told: list[tuple[str, Any]] = [
         (words[name], people.get(uuid.UUID(account), "")) for name, account in accounts.items()
     ]
-    for name, label in (("start", "From"), ("end", "Until")):
+    for name, label in (("start", "From"), ("end", "Until, not included")):
         if name in given:
-            told.append((label, dt.datetime.fromisoformat(given[name])))
+            told.append((label, _clock(dt.datetime.fromisoformat(given[name]))))
     for name, label in (("ip", "From the address"), ("session", "In the session")):
         if name in given:
             told.append((label, given[name]))

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -225,7 +225,7 @@ class PolicyAdmin(OfficeAdmin):
         view = self.admin_site.admin_view(self.changelist_view)
         return [path("", view, name="accounts_school_changelist")]
 
-    def changelist_view(self, request: Any, extra_context: Any = None) -> HttpResponseBase:
+    def changelist_view(self, request: Any, extra_context: Any = None) -> HttpResponse:
         school = School.objects.get(pk=request.member.school_id)
         form = policy.PolicyForm(request.POST or None, instance=school)
         if form.is_valid():
