@@ -17,10 +17,10 @@
     return entry && entry.querySelector(".cell");
   }
 
-  // Cells save themselves. The button is for when one could not.
+  // Cells save themselves. The button is for when one could not, and trying again may help.
   function offerToSave() {
     if (save) {
-      save.hidden = !form.querySelector(".cell[data-unsaved]:not([aria-invalid])");
+      save.hidden = !form.querySelector(".cell[data-again]");
     }
   }
 
@@ -33,9 +33,6 @@
     var cell = cellOf(event.target);
     if (cell) {
       cell.dataset.edit = newKey();
-      if (event.target === cell) {
-        cell.dataset.typed = "";
-      }
     }
   });
 
@@ -44,7 +41,7 @@
     if (cell) {
       cell.dataset.edit = cell.dataset.edit || newKey();
       cell.dataset.sent = cell.value;
-      delete cell.dataset.typed;
+      delete cell.dataset.again;
       event.detail.parameters.key = cell.dataset.edit;
     }
   });
@@ -72,14 +69,33 @@
     offerToSave();
   });
 
-  function again(cell) {
-    if (cell.hasAttribute("data-unsaved") && !cell.hasAttribute("aria-invalid")) {
-      window.htmx.trigger(cell, "change");
+  // No answer, or none that had words of its own: the edit is sent again, under the same key.
+  function failed(event) {
+    var cell = cellOf(event.detail.elt);
+    var status = event.detail.xhr ? event.detail.xhr.status : 0;
+    if (cell && (status === 0 || status >= 500)) {
+      cell.dataset.again = "";
+      cell.setAttribute("data-unsaved", "");
     }
+    offerToSave();
+  }
+
+  document.addEventListener("htmx:sendError", failed);
+  document.addEventListener("htmx:timeout", failed);
+  document.addEventListener("htmx:responseError", failed);
+
+  function again(cell) {
+    window.htmx.trigger(cell, "change");
   }
 
   window.addEventListener("online", function () {
-    form.querySelectorAll(".cell[data-unsaved]").forEach(again);
+    form.querySelectorAll(".cell[data-again]").forEach(again);
+  });
+
+  form.addEventListener("focusout", function (event) {
+    if (event.target.matches(".cell[data-again]")) {
+      again(event.target);
+    }
   });
 
   form.addEventListener("keydown", function (event) {

@@ -25,6 +25,10 @@ from accounts.in_school import enter
 from accounts.models import School
 from tests import cast
 
+# Playwright leaves an event loop running in this thread, for the rest of the session; Django would
+# refuse the database there.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
@@ -170,10 +174,10 @@ class Site:
 
 
 @pytest.fixture
-def site(own_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(own_database: str, settings: Any) -> Iterator[Site]:
     """Serve a copy of the database. (pytest-django's ``live_server`` flushes; ours may not be.)"""
-    # Playwright runs an event loop in this thread, in which Django would refuse the database.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    # The real hasher takes a fifth of a second each time, on purpose.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     people = cast.assemble(password=cast.PASSWORD)
     server = LiveServer("127.0.0.1:0")
     try:

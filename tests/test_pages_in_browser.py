@@ -1,0 +1,328 @@
+"""The teachers' pages in a real browser: typing, keys, refusals, no script, accessibility."""
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from changes.models import Change
+from tests.cast import PASSWORD, only
+
+pytestmark = pytest.mark.browser
+
+
+def sheet_of(site) -> str:
+    return f"/classes/{site.people.section}/"
+
+
+def waiting(site, field="grade") -> list[str | None]:
+    with site.inside():
+        changes = Change.objects.filter(field=field).open().order_by("id")
+        return list(changes.values_list("value", flat=True))
+
+
+def mark(page: Page, pupil: str):
+    return page.get_by_label(f"Mark of {pupil}")
+
+
+def answer(page: Page, pupil: str, field: str = "Mark"):
+    """What stands beside the cell of a pupil."""
+    cell = f'tr:has(th:has-text("{pupil}")) td[data-label="{field}"] .answer'
+    return page.locator(cell)
+
+
+@contextlib.contextmanager
+def second_browser(browser: Browser, **options) -> Iterator[Page]:
+    context = browser.new_context(**options)
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
+
+
+@pytest.fixture
+def complaints(page: Page) -> list[str]:
+    """What the browser complains of: scripts, the content policy. (It also calls each refusal an
+    error, as "Failed to load resource"; those are meant.)"""
+    found: list[str] = []
+    page.on(
+        "console",
+        lambda message: (
+            found.append(message.text)
+            if message.type == "error" and "Failed to load resource" not in message.text
+            else None
+        ),
+    )
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found
+
+
+def test_marks_typed_cell_by_cell_stay_and_nobody_else_sees_them(site, page, browser, complaints):
+    site.enter(page, site.people.t1, sheet_of(site))
+    for pupil, text in (("Abbott, Ada", "72"), ("Brown, Ben", "80.0"), ("Carter, Cleo", "ab")):
+        mark(page, pupil).fill(text)
+        mark(page, pupil).press("Tab")
+        expect(answer(page, pupil)).to_contain_text("awaiting approval")
+    comment = page.get_by_label("Comment on Abbott, Ada")
+    comment.fill("Asks good questions.\nListens <b>too</b>.")
+    comment.press("Tab")
+    expect(answer(page, "Abbott, Ada", "Comment")).to_contain_text("awaiting approval")
+    # What was saved is what stands there.
+    expect(mark(page, "Brown, Ben")).to_have_value("80")
+    expect(mark(page, "Carter, Cleo")).to_have_value("AB")
+    page.reload()
+    expect(mark(page, "Abbott, Ada")).to_have_value("72")
+    expect(comment).to_have_value("Asks good questions.\nListens <b>too</b>.")
+    assert waiting(site) == ["72", "80", "AB"]
+    with second_browser(browser) as other:
+        site.enter(other, site.people.t2, sheet_of(site))
+        expect(mark(other, "Abbott, Ada")).to_have_value("")
+        expect(other.get_by_label("Comment on Abbott, Ada")).to_have_value("")
+    assert complaints == []
+
+
+def test_a_refused_value_stays_in_its_cell_and_is_explained(site, page, complaints):
+    site.enter(page, site.people.t1, sheet_of(site))
+    cell = mark(page, "Abbott, Ada")
+    cell.fill("1000")
+    cell.press("Tab")
+    page.keyboard.type("Still typing here")
+    expect(answer(page, "Abbott, Ada")).to_contain_text("1000 is out of bounds")
+    expect(cell).to_have_value("1000")
+    expect(cell).to_have_attribute("aria-invalid", "true")
+    described = cell.get_attribute("aria-describedby")
+    expect(page.locator(f"#{described}")).to_contain_text("out of bounds")
+    expect(page.get_by_label("Comment on Abbott, Ada")).to_have_value("Still typing here")
+    assert waiting(site) == []
+    cell.fill("100")
+    cell.press("Tab")
+    expect(answer(page, "Abbott, Ada")).to_contain_text("awaiting approval")
+    assert cell.get_attribute("aria-invalid") is None
+    assert waiting(site) == ["100"]
+    assert complaints == []
+
+
+def test_a_standing_mark_asks_for_the_reason_beside_it(site, page):
+    with site.inside():
+        site.people.a.approves(only(site.people.t1.types(site.people.marks[0], "60")))
+    site.enter(page, site.people.t1, sheet_of(site))
+    cell = mark(page, "Abbott, Ada")
+    cell.fill("65")
+    cell.press("Enter")
+    reason = page.get_by_label("Why it changes")
+    expect(answer(page, "Abbott, Ada")).to_contain_text("Say why it changes")
+    expect(cell).to_have_value("65")
+    assert waiting(site) == []
+    reason.fill("A page was overlooked")
+    reason.press("Enter")
+    expect(answer(page, "Abbott, Ada")).to_contain_text("stands at 60 until then")
+    assert waiting(site) == ["65"]
+
+
+def test_the_keyboard_alone_marks_a_class_and_adds_a_pupil(site, page):
+    page.goto(f"{site.url}/sign-in/")
+    page.keyboard.type(site.people.t1.user.email)
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/classes/")
+
+    def tab_to(selector: str) -> None:
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate("s => document.activeElement.matches(s)", selector):
+                return
+        raise AssertionError(f"the Tab key does not reach {selector}")
+
+    tab_to("th a")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{sheet_of(site)}")
+    tab_to(".cell.grade")
+    for text in ("61", "62", "63"):
+        page.keyboard.type(text)
+        page.keyboard.press("Enter")
+    expect(answer(page, "Carter, Cleo")).to_contain_text("awaiting approval")
+    assert sorted(waiting(site)) == ["61", "62", "63"]
+    page.keyboard.press("Home")
+    page.goto(f"{site.url}{sheet_of(site)}")
+    tab_to(".page-head a.button")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/pupil/")
+    page.keyboard.type("Wren Ashdown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Nobody found")).to_be_visible()
+    tab_to("#found a.button")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/pupil/new/**")
+    expect(page.get_by_label("Family name")).to_have_value("Ashdown")
+    tab_to("main .button.primary")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{sheet_of(site)}?pupil=*")
+    page.keyboard.type("64")  # the new pupil's mark has the focus
+    page.keyboard.press("Enter")
+    expect(answer(page, "Ashdown, Wren")).to_contain_text("awaiting approval")
+    assert sorted(waiting(site)) == ["61", "62", "63", "64"]
+
+
+def test_without_javascript_the_same_page_does_the_same(site, browser):
+    with second_browser(browser, java_script_enabled=False) as page:
+        site.enter(page, site.people.t1, sheet_of(site))
+        mark(page, "Abbott, Ada").fill("72")
+        mark(page, "Brown, Ben").fill("1000")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("1 entry not saved")).to_be_visible()
+        expect(mark(page, "Brown, Ben")).to_have_value("1000")
+        expect(mark(page, "Brown, Ben")).to_have_attribute("aria-invalid", "true")
+        assert waiting(site) == ["72"]
+        mark(page, "Brown, Ben").fill("100")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("1 entry was saved")).to_be_visible()
+        assert waiting(site) == ["72", "100"]
+        page.get_by_role("link", name="Add a missing pupil").click()
+        page.get_by_label("Name or number").fill("Ashdown, Wren")
+        page.get_by_role("button", name="Search").click()
+        page.get_by_role("link", name="Create a new pupil").click()
+        page.get_by_role("button", name="Create the pupil").click()
+        expect(mark(page, "Ashdown, Wren")).to_be_focused()
+        page.goto(f"{site.url}/my-changes/")
+        page.get_by_role("link", name="Withdraw new pupil, Ashdown, Wren").click()
+        expect(page.get_by_text("What goes with it")).to_be_visible()
+        page.get_by_role("button", name="Withdraw").click()
+        expect(page.get_by_text("Withdrawn.")).to_be_visible()
+
+
+def test_the_search_answers_while_one_types(site, page, complaints):
+    with site.inside():
+        new = site.people.t1.creates("student", family_name="Núñez", given_names="Ana")
+        site.people.t2.creates("student", family_name="Nunes", given_names="Hidden")
+    site.enter(page, site.people.t1, f"{sheet_of(site)}pupil/")
+    page.get_by_label("Name or number").press_sequentially("nunez")
+    button = page.get_by_role("button", name="Add Núñez, Ana")
+    expect(button).to_be_visible()
+    assert "Hidden" not in page.content()
+    button.dblclick()
+    expect(mark(page, "Núñez, Ana")).to_be_focused()
+    with site.inside():
+        assert Change.objects.filter(field="student", value=str(new)).count() == 1
+    assert complaints == []
+
+
+def test_signed_out_meanwhile_the_cell_keeps_what_was_typed(site, page):
+    site.enter(page, site.people.t1, sheet_of(site))
+    page.context.clear_cookies(name="sessionid")
+    cell = mark(page, "Abbott, Ada")
+    cell.fill("72")
+    cell.press("Tab")
+    expect(page.get_by_text("You are signed out. This was not saved.")).to_be_visible()
+    expect(cell).to_have_value("72")
+    expect(cell).to_have_attribute("data-unsaved", "")
+    # The button would lead to the sign-in page, and lose it.
+    expect(page.get_by_role("button", name="Save")).to_be_hidden()
+    assert waiting(site) == []
+
+
+def test_what_did_not_reach_the_server_is_said_and_sent_again_once(site, page):
+    site.enter(page, site.people.t1, sheet_of(site))
+    page.route("**/cell/", lambda route: route.abort())
+    cell = mark(page, "Abbott, Ada")
+    cell.fill("72")
+    cell.press("Tab")
+    expect(page.get_by_text("did not reach the school's server")).to_be_visible()
+    expect(page.get_by_role("button", name="Save")).to_be_visible()
+    expect(cell).to_have_value("72")
+    # The answer is lost this time, and the edit is not.
+    page.unroute("**/cell/")
+    page.route("**/cell/", lambda route: (route.fetch(), route.abort()))
+    cell.focus()
+    cell.press("Tab")
+    page.wait_for_timeout(500)
+    assert waiting(site) == ["72"]
+    page.unroute("**/cell/")
+    cell.focus()
+    cell.press("Tab")
+    expect(answer(page, "Abbott, Ada")).to_contain_text("awaiting approval")
+    expect(page.get_by_role("button", name="Save")).to_be_hidden()
+    with site.inside():
+        assert Change.objects.filter(field="grade").count() == 1
+
+
+PAGES = (
+    "/classes/",
+    "/classes/?all",
+    "{sheet}",
+    "{sheet}pupil/?q=Ada",
+    "{sheet}pupil/new/?q=Ada+Abbott",
+    "/my-changes/",
+    "/my-changes/?state=superseded",
+)
+
+
+def prepare(site) -> None:
+    """Have a cell in each state, a blocked pupil, and pupils apart."""
+    people = site.people
+    with site.inside():
+        people.a.approves(only(people.t1.types(people.marks[0], "60")))
+        people.t1.types(people.marks[0], "66", reason="misread")
+        people.a.declines(only(people.t1.types(people.marks[1], "50")), reason="He was ill")
+        people.t1.types(people.marks[2], "64")
+        people.a.approves(only(people.v.types(people.marks[2], "46")))
+        people.t1.types(people.marks[1], "Quiet, and thorough.", field="comment")
+        new = people.t1.creates("student", family_name="Harker")
+        people.t1.types(people.t1.enrols(new, people.section), "58")
+        people.a.declines(*Change.objects.of("student", new).open(), reason="Is in already")
+        moved = people.t1.creates("student", family_name="Ashdown")
+        people.t1.changes_cell(
+            "enrollment", people.t1.enrols(moved, people.section), status="waitlisted"
+        )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_page_is_accessible_and_fits(site, browser, scheme, width):
+    prepare(site)
+    viewport = {"width": width, "height": 844}
+    with second_browser(browser, viewport=viewport, color_scheme=scheme) as page:
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                complaints.append(message.text)
+                if message.type == "error" and "Failed to load" not in message.text
+                else None
+            ),
+        )
+        site.enter(page, site.people.t1)
+        axe = Axe()
+
+        def check(where: str) -> None:
+            results = axe.run(page)
+            assert results.violations_count == 0, f"{where}\n{results.generate_report()}"
+            over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            assert page.evaluate(over) <= 0, f"{where} is wider than the screen"
+
+        for path in PAGES:
+            page.goto(site.url + path.format(sheet=sheet_of(site)))
+            check(path)
+        page.goto(f"{site.url}{sheet_of(site)}")
+        mark(page, "Abbott, Ada").fill("1000")
+        mark(page, "Abbott, Ada").press("Enter")
+        expect(answer(page, "Abbott, Ada")).to_contain_text("out of bounds")
+        check("a refused cell")
+        mark(page, "Abbott, Ada").fill("70")
+        mark(page, "Abbott, Ada").press("Enter")
+        expect(page.get_by_label("Why it changes")).to_be_visible()
+        check("a cell that asks for a reason")
+        mark(page, "Abbott, Ada").fill("66")
+        page.get_by_role("link", name="Move to another pupil").click()
+        check("another pupil")
+        page.goto(f"{site.url}{sheet_of(site)}pupil/new/?q=Ada+Abbott")
+        page.get_by_role("button", name="Create the pupil").click()
+        expect(page.get_by_text("Is it one of these?")).to_be_visible()
+        check("similar pupils")
+        page.goto(f"{site.url}/my-changes/")
+        page.get_by_role("link", name="Withdraw").first.click()
+        check("withdraw")
+        assert complaints == []
