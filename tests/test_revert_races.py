@@ -5,8 +5,6 @@ The first act is done and not yet committed when the second begins, on a connect
 second runs until the database makes it wait or it is done; then the first commits.
 """
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,6 +18,7 @@ from changes.revert import NothingToDo, PreviewChanged
 from grading.models import GradeCorrection
 from tests import cast
 from tests.cast import Cast, only, open_changes
+from tests.racing import Second, race
 
 
 @pytest.fixture
@@ -44,51 +43,6 @@ def without_locks(monkeypatch: pytest.MonkeyPatch, without_the_accounts_lock: No
 
     for module in (deciding, revert, review):
         monkeypatch.setattr(module, "lock", read)
-
-
-class Second(threading.Thread):
-    """The second act, in a transaction and on a connection of its own."""
-
-    def __init__(self, people: Cast, act: Callable[[], Any]) -> None:
-        super().__init__(daemon=True)
-        self.people, self.act = people, act
-        self.ready = threading.Event()
-        self.backend = 0
-        self.outcome: Any = None
-
-    def run(self) -> None:
-        try:
-            with enter(self.people.school):
-                with connection.cursor() as cursor:
-                    cursor.execute("select pg_backend_pid()")
-                    self.backend = cursor.fetchone()[0]
-                self.ready.set()
-                self.outcome = self.act()
-        except Exception as error:  # noqa: BLE001 - it is the outcome, for the test to judge
-            self.outcome = error
-        finally:
-            self.ready.set()
-            connection.close()
-
-    def runs_until_it_waits_or_is_done(self) -> None:
-        self.start()
-        assert self.ready.wait(30)
-        with connection.cursor() as cursor:
-            while self.is_alive():
-                cursor.execute("select cardinality(pg_blocking_pids(%s))", [self.backend])
-                if cursor.fetchone()[0]:
-                    return
-
-
-def race(people: Cast, first: Callable[[], Any], second: Callable[[], Any]) -> tuple[Any, Any]:
-    """Return the outcomes of two acts of which the second begins before the first commits."""
-    other = Second(people, second)
-    with enter(people.school):
-        outcome = first()
-        other.runs_until_it_waits_or_is_done()
-    other.join(30)
-    assert not other.is_alive()
-    return outcome, other.outcome
 
 
 def is_equal(people: Cast) -> bool:
