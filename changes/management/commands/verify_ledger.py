@@ -1,0 +1,73 @@
+"""``manage.py verify_ledger``: proves that the tables are what the ledger adds up to."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts.in_school import enter
+from accounts.models import School
+from changes import naming, projector
+from changes.management.arguments import add_school, schools
+from changes.projector import Move
+from changes.registry import EXISTS, TRUE, UnknownName
+
+
+class Command(BaseCommand):
+    help = (
+        "Compares each school's tables with the fold of its ledger, and changes nothing. "
+        "Ends with status 1 when they differ, and says where."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_school(parser, required=False)
+
+    def handle(self, *args: Any, school: str | None, **options: Any) -> None:
+        differing = sum(self._verify(each) for each in schools(school))
+        if differing:
+            raise CommandError(
+                f"The tables are not what the ledger adds up to: {_counted(differing, 'cell')}. "
+                "Somebody wrote beside the projector; rebuild_ledger puts it right."
+            )
+
+    def _verify(self, school: School) -> int:
+        """Print what there is to say of a school, and return how many cells differ."""
+        with enter(school):
+            try:
+                found = projector.verify(school)
+            except UnknownName as error:
+                raise CommandError(
+                    f"{school}: the ledger names what nothing tracks: {error}."
+                ) from error
+            differing = _told(found.differences)
+        suspended = f"{_counted(found.suspended, 'record')} suspended"
+        if differing:
+            verb = "differs" if len(differing) == 1 else "differ"
+            word = f"{_counted(len(differing), 'cell')} {verb}"
+        else:
+            word = "equal"
+        self.stdout.write(f"{school} ({school.slug}): {word}, {suspended}")
+        for line in differing:
+            self.stdout.write(f"  {line}")
+        return len(differing)
+
+
+def _told(differences: list[Move]) -> list[str]:
+    titles = naming.titles((move.entity_type, move.entity_id) for move in differences)
+    values = naming.value_texts(
+        (move.entity_type, move.field, value) for move in differences for value in move[3:]
+    )
+    came_or_went = {move.entity_id for move in differences if move.field == EXISTS}
+    told = []
+    for move in differences:
+        title = titles[move.entity_id]
+        if move.field == EXISTS:
+            where = "the ledger alone" if move.after == TRUE else "the table alone"
+            told.append(f"{title}: stands in {where}")
+        elif move.entity_id not in came_or_went:
+            before, after = (values[move.entity_type, move.field, value] for value in move[3:])
+            told.append(f"{title}: {move.field} {before} in the table, {after} by the ledger")
+    return told
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
