@@ -28,7 +28,7 @@ from changes.models import Change, Exclusion
 from changes.registry import EXISTS, TRUE
 
 from .models import GradingScale, Section
-from .sheet import last_known, pupil_name
+from .names import last_known, pupil_name
 
 STATES = {
     "waiting": "awaiting approval",

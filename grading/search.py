@@ -4,7 +4,6 @@ Looks at the school's pupils and at one's own waiting ones, nobody else's. Call 
 """
 
 import dataclasses
-import unicodedata
 import uuid
 
 from rapidfuzz import fuzz
@@ -13,10 +12,11 @@ from accounts.models import Membership
 from changes import overlay
 from students.models import Student
 
-from .sheet import last_known, pupil_name
+from .names import last_known, plain, pupil_name
 
 ENOUGH = 72
 """The least likeness, of 100, at which a pupil is shown."""
+_BETWEEN_WORDS = str.maketrans(dict.fromkeys("-,.'’", " "))
 LONGEST = 100
 """Characters of a query that are read."""
 
@@ -108,13 +108,7 @@ def _best(word: str, number: str, theirs: list[str]) -> float:
 
 def _words(text: str) -> list[str]:
     """Return the words of a text without case and accents: "Núñez-Ort" is nunez, ort."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    kept = "".join(
-        " " if character in "-,.'’" else character
-        for character in plain
-        if not unicodedata.combining(character)
-    )
-    return kept.split()
+    return plain(text).translate(_BETWEEN_WORDS).split()
 
 
 def _found(record: overlay.Record, here: set[uuid.UUID]) -> Found:

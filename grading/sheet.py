@@ -19,6 +19,7 @@ from changes.registry import EXISTS
 
 from .mark_rules import TYPED, closed_because
 from .models import Enrollment, Section
+from .names import last_known, plain, pupil_name
 from .scales import Scale, scales
 
 
@@ -326,22 +327,8 @@ def _blocked(record: Record, student: Record | None) -> str:
     return "you withdrew the pupil"
 
 
-def pupil_name(student: Record | None) -> str:
-    """Return "Abbott, Ada", also of a pupil of one's own who was declined."""
-    if student is None:
-        return "(unknown pupil)"
-    names = [last_known(student, field) or "" for field in ("family_name", "given_names")]
-    return ", ".join(name for name in names if name) or "(no name)"
-
-
-def last_known(record: Record, field: str) -> str | None:
-    """Return what the author sees in a cell, or else what they last proposed there."""
-    cell = record.cell(field)
-    return cell.value if cell.value is not None else cell.mine.value if cell.mine else None
-
-
 def _sorting(student: Record | None, record: Record) -> tuple[str, str, uuid.UUID]:
-    name = pupil_name(student).casefold() if student else "\U0010ffff"
+    name = plain(pupil_name(student)) if student else "\U0010ffff"
     return name, (student and last_known(student, "number")) or "", record.id
 
 

@@ -33,6 +33,7 @@
     var cell = cellOf(event.target);
     if (cell) {
       cell.dataset.edit = newKey();
+      cell.dataset.unsent = "";
     }
   });
 
@@ -42,9 +43,26 @@
       cell.dataset.edit = cell.dataset.edit || newKey();
       cell.dataset.sent = cell.value;
       delete cell.dataset.again;
+      delete cell.dataset.unsent;
       event.detail.parameters.key = cell.dataset.edit;
     }
   });
+
+  // For who does not see the cell's state appear: it is said, with the name of the cell.
+  function say(cell, answer) {
+    var words = answer.innerText.replace(/\s+/g, " ").trim();
+    form.querySelector("[data-said]").textContent = cell.labels[0].textContent + ": " + words;
+  }
+
+  function count() {
+    var counts = {
+      missing: form.querySelectorAll('[data-enrolled] [data-saved=""]').length,
+      waiting: form.querySelectorAll(".answer > .waiting, .answer > .conflict").length
+    };
+    Object.keys(counts).forEach(function (name) {
+      document.querySelector("[data-" + name + "]").textContent = counts[name];
+    });
+  }
 
   // Runs after the page's own listener, which took the answer's word that all is well.
   document.addEventListener("htmx:afterOnLoad", function (event) {
@@ -66,7 +84,23 @@
         cell.value = kept.dataset.saved;
       }
     }
+    say(cell, answer);
+    count();
     offerToSave();
+  });
+
+  // Leaving while something is typed and not sent, or on its way: the browser asks first.
+  window.addEventListener("beforeunload", function (event) {
+    if (form.querySelector("[data-unsent], .htmx-request")) {
+      event.preventDefault();
+    }
+  });
+
+  form.addEventListener("submit", function () {
+    form.querySelectorAll("[data-unsent], [data-unsaved]").forEach(function (cell) {
+      delete cell.dataset.unsent;
+      cell.removeAttribute("data-unsaved");
+    });
   });
 
   // No answer, or none that had words of its own: the edit is sent again, under the same key.
@@ -93,8 +127,12 @@
   });
 
   form.addEventListener("focusout", function (event) {
-    if (event.target.matches(".cell[data-again]")) {
-      again(event.target);
+    var cell = cellOf(event.target);
+    if (cell) {
+      delete cell.dataset.unsent; // sent just now, or typed back to what it was
+    }
+    if (cell === event.target && cell.dataset.again !== undefined) {
+      again(cell);
     }
   });
 

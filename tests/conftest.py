@@ -101,6 +101,14 @@ def own_database(django_db_setup: str, django_db_blocker: Any, request: Any) -> 
             _drop(name)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Close this thread's connections before a browser's event loop runs in it: from there on
+    Django keeps others, and the template cannot be copied while somebody is connected to it."""
+    if item.get_closest_marker("browser"):
+        connections.close_all()
+
+
 def chromium() -> str | None:
     """Return the path of a Chromium on this machine, if there is one."""
     names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]

@@ -69,6 +69,9 @@ def test_marks_typed_cell_by_cell_stay_and_nobody_else_sees_them(site, page, bro
     comment.fill("Asks good questions.\nListens <b>too</b>.")
     comment.press("Tab")
     expect(answer(page, "Abbott, Ada", "Comment")).to_contain_text("awaiting approval")
+    expect(page.get_by_role("status")).to_have_text("Comment on Abbott, Ada: awaiting approval")
+    expect(page.get_by_text("0 without a mark")).to_be_visible()
+    expect(page.get_by_text("4 awaiting approval")).to_be_visible()
     # What was saved is what stands there.
     expect(mark(page, "Brown, Ben")).to_have_value("80")
     expect(mark(page, "Carter, Cleo")).to_have_value("AB")
@@ -143,9 +146,9 @@ def test_the_keyboard_alone_marks_a_class_and_adds_a_pupil(site, page):
     for text in ("61", "62", "63"):
         page.keyboard.type(text)
         page.keyboard.press("Enter")
-    expect(answer(page, "Carter, Cleo")).to_contain_text("awaiting approval")
+    for pupil in ("Abbott, Ada", "Brown, Ben", "Carter, Cleo"):
+        expect(answer(page, pupil)).to_contain_text("awaiting approval")
     assert sorted(waiting(site)) == ["61", "62", "63"]
-    page.keyboard.press("Home")
     page.goto(f"{site.url}{sheet_of(site)}")
     tab_to(".page-head a.button")
     page.keyboard.press("Enter")
@@ -207,6 +210,17 @@ def test_the_search_answers_while_one_types(site, page, complaints):
     with site.inside():
         assert Change.objects.filter(field="student", value=str(new)).count() == 1
     assert complaints == []
+
+
+def test_leaving_with_something_typed_and_not_sent_asks_first(site, page):
+    site.enter(page, site.people.t1, sheet_of(site))
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.reload()
+    assert asked == []
+    mark(page, "Abbott, Ada").press_sequentially("7")
+    page.reload()
+    assert asked == ["beforeunload"]
 
 
 def test_signed_out_meanwhile_the_cell_keeps_what_was_typed(site, page):

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.in_school import MemberRequest, as_uuid, in_school
 from changes.propose import NothingSaved
 from grading import missing_pupil, search
-from grading.access import access_section
+from grading.access import access_section, note_visit
 from grading.forms import NewPupilForm, names_in
 from grading.models import Section
 from grading.sheet import Row, load, load_row
@@ -25,6 +25,8 @@ from grading.sheet import Row, load, load_row
 def look_for(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
     """Look for the pupil among the school's; in a request of htmx, answer with what is found."""
     section = access_section(request.member, section_id)
+    if not request.htmx:  # type: ignore[attr-defined]
+        note_visit(request, section)
     context = {"section": section, "action": reverse("enrol-pupil", args=[section.pk])}
     context |= _looked_for(request, section, request.GET.get("q", ""))
     page = "grading/found.html" if request.htmx else "grading/missing_pupil.html"  # type: ignore[attr-defined]
