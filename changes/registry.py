@@ -161,12 +161,14 @@ def track(
     *,
     fields: Iterable[Field],
     title: str,
+    label: str = "",
     natural_keys: Iterable[tuple[str, ...]] = (),
     rules: Rules | None = None,
     entity_type: str | None = None,
 ) -> Tracked:
     """Declare that the ledger tracks ``model``. Call in dependency order: parents first.
 
+    ``label`` is what people call such a record, if it is not the model's name.
     ``natural_keys`` name fields whose values together may stand once in a school. ``title`` is a
     format string over the fields that says in a few words which record it is; a reference in it
     is replaced by the title of what it refers to.
@@ -180,7 +182,7 @@ def track(
         )
     tracked = Tracked(
         entity_type=entity_type,
-        label=str(model._meta.verbose_name),
+        label=label or str(model._meta.verbose_name),
         model=model,
         fields=declared,
         natural_keys=tuple(natural_keys),

@@ -66,6 +66,7 @@ registry.track(
 )
 registry.track(
     Enrollment,
+    label="enrolment",
     fields=[
         registry.reference("student", "pupil", Student, required=True),
         registry.reference("section", "section", Section, required=True),

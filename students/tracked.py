@@ -6,6 +6,7 @@ from .models import Student
 
 registry.track(
     Student,
+    label="pupil",
     fields=[
         registry.key("number", "number"),
         registry.text("given_names", "given names", visible=True),

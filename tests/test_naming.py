@@ -51,12 +51,12 @@ def test_half_a_name_is_a_name(inside):
 
 def test_what_has_no_name_is_not_called_by_its_id(inside):
     nobody = inside.t1.creates("student", number="7")
-    assert title("student", nobody) == "a student without a name"
+    assert title("student", nobody) == "a pupil without a name"
     enrolment = inside.t1.enrols(nobody, inside.section)
-    assert title("enrollment", enrolment) == "a student without a name in BIO-2"
+    assert title("enrollment", enrolment) == "a pupil without a name in BIO-2"
     assert title("room", new_id()) == "a room without a name"
     unknown = title("enrollment", new_id())
-    assert unknown == "a student without a name in a section without a name"
+    assert unknown == "a pupil without a name in a section without a name"
 
 
 def test_names_hold_braces_and_percent_signs(inside):
@@ -88,7 +88,7 @@ def test_names_of_another_school_stay_there(inside):
     from accounts.in_school import enter
 
     with enter(inside.other_school):
-        assert title("student", inside.students[0]) == "a student without a name"
+        assert title("student", inside.students[0]) == "a pupil without a name"
         assert text("section", "scale", str(inside.scale.pk)) == "a grading scale without a name"
 
 

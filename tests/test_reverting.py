@@ -310,7 +310,7 @@ def test_a_number_that_somebody_took_since_is_a_clash_to_be_unticked(inside):
     assert (clash.fields, set(clash.entity_ids)) == (("number",), {moved, other})
     (key,) = preview.clashing
     assert key == f"student.{moved}.number"
-    with pytest.raises(KeysClash, match="2 students would have the same number"):
+    with pytest.raises(KeysClash, match="2 pupils would have the same number"):
         inside.a.reverts(inside.v)
     assert inside.is_equal()
     again = inside.preview(inside.v, unticked={key})
