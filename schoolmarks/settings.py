@@ -135,6 +135,7 @@ WSGI_APPLICATION = "schoolmarks.wsgi.application"
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
 USE_TZ = True
+FORMAT_MODULE_PATH = ["schoolmarks.formats"]
 TIME_ZONE = "UTC"
 
 # Static files. ------------------------------------------------------------------------------------
