@@ -191,7 +191,7 @@ class Shown:
 @require_safe
 def start(request: MemberRequest) -> HttpResponseBase:
     """The form, and the reverts that were made."""
-    form = CriteriaForm(request.GET or None, school=request.member.school)
+    form = CriteriaForm(school=request.member.school)
     return _start(request, form)
 
 
