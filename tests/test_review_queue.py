@@ -299,7 +299,7 @@ def test_a_deletion_lists_what_vanishes_with_it(office, people):
     with enter(people.school):
         deletion = only(people.t1.deletes("student", people.students[0]))
     page = confirm(office, people, deletion)
-    assert page.context["shown"].vanishing == ["enrollment: Abbott, Ada in BIO-2"]
+    assert page.context["shown"].vanishing == ["enrolment: Abbott, Ada in BIO-2"]
     assert "Vanishes with it" in page.content.decode()
 
 
