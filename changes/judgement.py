@@ -145,7 +145,10 @@ def load(
             """,
             [school.pk, list(change_ids)],
         )
-        return [Judged(*row, by=by, school=school) for row in cursor.fetchall()]
+        judged = [Judged(*row) for row in cursor.fetchall()]
+    for each in judged:
+        each.by, each.school = by, school
+    return judged
 
 
 def judge(school: School, judged: Sequence[Judged], *, leaving: Collection[uuid.UUID] = ()) -> None:

@@ -178,7 +178,7 @@ def track(
     declared = {}
     for field in fields:
         declared[field.name] = dataclasses.replace(
-            field, column=field.column or columns[field.name].column
+            field, column=field.column or str(columns[field.name].column)
         )
     tracked = Tracked(
         entity_type=entity_type,

@@ -71,7 +71,7 @@ def _write_history(act: Act, moves: Sequence[Move]) -> None:
         CourseChangeHistory(
             school=act.school,
             section_id=move.entity_id,
-            changed_by_id=initiators.get((move.entity_id, move.field), act.user_id),
+            changed_by_id=initiators.get((move.entity_id, move.field)) or _decider(act),
             changed_at=act.origin.at,
             field_name=FIELD_NAMES[move.field],
             old_value=move.before,
@@ -80,6 +80,11 @@ def _write_history(act: Act, moves: Sequence[Move]) -> None:
         )
         for move in moves
     )
+
+
+def _decider(act: Act) -> uuid.UUID:
+    assert act.user_id is not None  # noqa: S101 - a rule approves nothing but first grades
+    return act.user_id
 
 
 def _tell_pupils(act: Act, moves: Sequence[Move]) -> None:
@@ -142,7 +147,7 @@ def _names(moves: Sequence[Move]) -> Mapping[str, str]:
     gone = rooms - names.keys()
     if gone:
         names |= {
-            str(entity_id): value
+            str(entity_id): value or ""
             for entity_id, value in Change.objects.filter(
                 entity_type="room", entity_id__in=gone, field="name", status="approved"
             )

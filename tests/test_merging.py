@@ -210,7 +210,7 @@ def test_what_refers_to_the_duplicate_and_cannot_be_approved_stops_the_merge(ins
     )
     people.t2.enrols(duplicate, section)
     before = open_changes()
-    with pytest.raises(NotApproved, match="section that it names is not approved"):
+    with pytest.raises(NotApproved, match="that it names is not approved"):
         merges(people.a, duplicate, kim)
     assert open_changes() == before
     assert people.is_equal()
@@ -223,7 +223,7 @@ def test_records_that_would_clash_on_the_first_pupil_stop_the_merge(inside):
     for teacher in (people.t1, people.t2):
         teacher.enrols(duplicate, people.section)
     before = open_changes()
-    with pytest.raises(CannotMerge, match="would have the same section and pupil"):
+    with pytest.raises(CannotMerge, match="would have the same"):
         merges(people.a, duplicate, kim)
     assert open_changes() == before
     assert people.is_equal()
