@@ -1,0 +1,211 @@
+"""The office's pages in a real browser: with the keyboard alone, on a phone, in the dark, without
+scripts, and as axe judges them."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from changes.models import Change, Decision
+from tests.cast import SATURDAY_NIGHT, only
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def complaints(page: Page) -> list[str]:
+    """What the browser complains of: scripts, the content policy. (It also calls each refusal an
+    error, as "Failed to load resource"; those are meant.)"""
+    found: list[str] = []
+    page.on(
+        "console",
+        lambda message: (
+            found.append(message.text)
+            if message.type == "error" and "Failed to load resource" not in message.text
+            else None
+        ),
+    )
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found
+
+
+@pytest.fixture
+def busy(site):
+    """Something of every kind waits, and V had a Saturday night."""
+    people, at = site.people, SATURDAY_NIGHT
+    with site.inside():
+        for mark, text in zip(people.marks, ("60", "55", "71"), strict=True):
+            people.stand(mark, text, by=people.t1)
+        dora = people.t1.creates("student", number="104", given_names="Dora", family_name="Dean")
+        people.t1.types(people.t1.enrols(dora, people.section), "77")
+        people.t2.types(people.marks[1], "58", reason="late homework")
+        people.stand(people.marks[1], "62", by=people.t1)
+        people.t1.deletes("student", people.students[2])
+        raised = only(people.v.types(people.marks[0], "95", reason="typo", at=at, ip="203.0.113.7"))
+        people.a.approves(raised)
+        people.v.types(people.marks[1], "100", reason="typo", at=at)
+        eve = people.v.creates("student", number="666", family_name="Evans", at=at)
+        people.a.approves(*Change.objects.of("student", eve).open())
+        people.a.approves(
+            *Change.objects.of("enrollment", people.t1.enrols(eve, people.section)).open()
+        )
+    return site
+
+
+def preview_of_saturday(site) -> str:
+    account = site.people.v.user.pk
+    window = "start=2026-11-14T22:00&end=2026-11-15T06:00"
+    return f"{site.url}/office/revert/preview/?account={account}&how=typed&{window}"
+
+
+def reach(page: Page, name: str, role: str = "button") -> None:
+    """Press Tab until the control of that name has the focus; fail when it never gets it."""
+    wanted = page.get_by_role(role, name=name)  # type: ignore[arg-type]
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        if wanted.and_(page.locator(":focus")).count():
+            return
+    pytest.fail(f"{name} is not reached by the keyboard")
+
+
+def refused_by_axe(page: Page) -> str:
+    results = Axe().run(page)
+    return results.generate_report() if results.violations_count else ""
+
+
+def wider_than_the_page(page: Page) -> bool:
+    root = "document.documentElement"
+    return page.evaluate(f"{root}.scrollWidth > {root}.clientWidth")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
+    busy, browser: Browser, width, scheme
+):
+    page = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme
+    ).new_page()
+    busy.enter(page, busy.people.a, "/office/")
+    found = {}
+
+    def look(name):
+        if complaint := refused_by_axe(page):
+            found[name] = complaint
+        if wider_than_the_page(page):
+            found[f"{name} is too wide"] = page.evaluate("document.documentElement.scrollWidth")
+
+    look("start")
+    page.goto(f"{busy.url}/office/review/")
+    look("queue")
+    for box in page.locator("input[name=change]").all():
+        box.check()
+    page.get_by_role("button", name="Approve what is ticked").click()
+    expect(page.get_by_role("heading", name="Approve?")).to_be_visible()
+    look("confirmation")
+    page.goto(f"{busy.url}/office/review/")
+    page.locator("input[name=change]").first.check()
+    page.get_by_role("button", name="Decline what is ticked").click()
+    page.get_by_role("button", name="Decline", exact=True).click()
+    expect(page.get_by_text("Say why: the author reads the reason.")).to_be_visible()
+    look("declining without a reason")
+    page.goto(f"{busy.url}/office/revert/")
+    look("revert form")
+    page.goto(f"{busy.url}/office/revert/preview/?account=&how=typed&start=2026-10-25T01:30")
+    look("revert form with errors")
+    page.goto(preview_of_saturday(busy))
+    expect(page.get_by_text("built on by others")).to_be_visible()
+    look("preview")
+    for path in ("grading/enrollment/", "changes/change/", "accounts/membership/add/"):
+        page.goto(f"{busy.url}/office/{path}")
+        look(path)
+    page.goto(f"{busy.url}/office/accounts/school/")
+    look("policy")
+    page.context.close()
+    assert not found, "\n".join(f"{name}: {what}" for name, what in found.items())
+
+
+def test_approving_with_the_keyboard_alone(busy, page: Page, complaints):
+    busy.enter(page, busy.people.a, "/office/review/")
+    reach(page, "V Sweet", "checkbox")
+    page.keyboard.press("Space")
+    reach(page, "Approve what is ticked …")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Will be approved: 1 change")).to_be_visible()
+    reach(page, "Approve")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(re.compile(r"Approved: 1 change, decision \d+"))).to_be_visible()
+    with busy.inside():
+        assert busy.people.grade(busy.people.marks[1]) == "100"
+        assert busy.people.is_equal()
+    assert complaints == []
+
+
+def test_reverting_an_evening_and_lifting_it_with_the_keyboard_alone(busy, page: Page, complaints):
+    busy.enter(page, busy.people.a, "/office/revert/")
+    reach(page, "Account", "combobox")
+    page.keyboard.type("V Sw")
+    page.fill("[name=start]", "2026-11-14T22:00")  # each browser has keys of its own for a date
+    page.fill("[name=end]", "2026-11-15T06:00")
+    page.focus("[name=account]")
+    reach(page, "Show what would happen")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Revert?")).to_be_visible()
+    expect(page.get_by_label("Evans, pupil")).not_to_be_checked()
+    reach(page, "Why", "textbox")
+    page.keyboard.type("it was her niece")
+    reach(page, "Revert what is ticked")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(re.compile(r"Reverted, decision \d+"))).to_be_visible()
+    with busy.inside():
+        assert busy.people.grade(busy.people.marks[0]) == "60"
+        assert busy.people.is_equal()
+    reach(page, "Lift …", "link")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Lift revert")).to_be_visible()
+    reach(page, "Why", "textbox")
+    page.keyboard.type("it was her after all")
+    reach(page, "Lift what is ticked")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("0 of 2 in force")).to_be_visible()
+    with busy.inside():
+        assert busy.people.grade(busy.people.marks[0]) == "95"
+        assert busy.people.is_equal()
+    assert complaints == []
+
+
+def test_a_click_twice_is_one_decision(busy, page: Page):
+    busy.enter(page, busy.people.a, "/office/review/")
+    page.get_by_role("checkbox", name="V Sweet").check()
+    page.get_by_role("button", name="Approve what is ticked").click()
+    with busy.inside():
+        before = Decision.objects.count()
+    page.get_by_role("button", name="Approve", exact=True).dblclick()
+    expect(page.get_by_role("heading", name="Awaiting approval")).to_be_visible()
+    with busy.inside():
+        assert Decision.objects.count() == before + 1
+        assert busy.people.is_equal()
+
+
+def test_a_decision_of_somebody_else_meanwhile_is_shown(busy, page: Page, browser: Browser):
+    busy.enter(page, busy.people.a, "/office/review/")
+    page.get_by_role("checkbox", name="V Sweet").check()
+    page.get_by_role("button", name="Approve what is ticked").click()
+    with busy.inside():
+        change = Change.objects.proposed_by(busy.people.v.user.pk).open().get()
+        busy.people.b.declines(change, reason="she never typed this")
+    page.get_by_role("button", name="Approve", exact=True).click()
+    notice = page.get_by_role("alert")
+    expect(notice).to_contain_text("Nothing was done")
+    expect(notice).to_contain_text("B Admin declined this")
+
+
+def test_everything_works_without_scripts(busy, browser: Browser):
+    page = browser.new_context(java_script_enabled=False).new_page()
+    busy.enter(page, busy.people.a, "/office/review/")
+    page.get_by_role("checkbox", name="V Sweet").check()
+    page.get_by_role("button", name="Decline what is ticked").click()
+    page.get_by_label("Why").fill("she never typed this")
+    page.get_by_role("button", name="Decline", exact=True).click()
+    expect(page.get_by_text(re.compile(r"Declined: 1 change"))).to_be_visible()
+    page.context.close()
