@@ -98,13 +98,18 @@ class Confirmation:
     def can_insist(self) -> bool:
         return any(line.can_insist for line in self.refused)
 
+    @property
+    def creates(self) -> bool:
+        return any(line.creates for line in self.done)
+
 
 @require_safe
 def queue(request: MemberRequest) -> HttpResponseBase:
     """What waits, grouped by change set, the oldest first."""
     page = Paginator(waiting.waiting_sets(), SETS_ON_A_PAGE).get_page(request.GET.get("page"))
     batches = waiting.batches(request.member.school, list(page), most=CHANGES_OF_A_SET)
-    return TemplateResponse(request, "changes/queue.html", {"page": page, "batches": batches})
+    context = {"page": page, "batches": batches, "ticked": request.GET.get("tick") == "all"}
+    return TemplateResponse(request, "changes/queue.html", context)
 
 
 @require_safe

@@ -283,6 +283,44 @@ def test_a_conflict_is_resolved_by_using_this_value_with_a_reason(office, people
         assert people.is_equal()
 
 
+def test_using_a_value_over_a_mark_that_stands_asks_for_a_reason(office, people):
+    first = types(people, people.t2, people.marks[0], "65")
+    with enter(people.school):
+        people.stand(people.marks[0], "70", by=people.t1)
+    page = confirm(office, people, first)
+    again = office.post(CONFIRM, Form(page, "seen").data(use=str(first.pk)))
+    assert lines(again, "done") == []
+    assert "Say why it changes, or decline it" in again.content.decode()
+    why = {"use": str(first.pk), f"why-{first.pk}": "T2 has the paper"}
+    last = office.post(CONFIRM, Form(again, "seen").data(**why))
+    assert decide(office, last).status_code == 302
+    with enter(people.school):
+        assert people.grade(people.marks[0]) == "65"
+        assert people.is_equal()
+
+
+def test_all_of_a_page_can_be_ticked_without_a_script(office, people):
+    ids = [str(types(people, people.t1, mark, "75").pk) for mark in people.marks]
+    assert "change" not in Form(office.get(QUEUE), "change").data()
+    form = Form(office.get(QUEUE, {"tick": "all"}), "change")
+    assert form.data()["change"] == ids
+    page = office.post(form.action, form.data(action="approve"))
+    assert len(page.context["shown"].done) == 3
+
+
+def test_a_longer_confirmation_costs_no_more_queries(office, people):
+    def queries(changes):
+        with CaptureQueriesContext(connection) as captured:
+            assert confirm(office, people, *changes).status_code == 200
+        return len(captured)
+
+    with enter(people.school):
+        for n in range(33):
+            people.t2.creates("student", number=f"7{n}", family_name=f"Family {n:02}")
+        waiting = list(Change.objects.open().order_by("id"))
+    assert queries(waiting[9:]) == queries(waiting[:9])
+
+
 def test_nobody_approves_their_own_correction_and_it_is_said_plainly(office, people):
     with enter(people.school):
         people.stand(people.marks[0], "60", by=people.t1)
@@ -328,6 +366,14 @@ def test_declining_asks_for_a_reason_that_the_author_reads(office, people):
     assert fresh(people, change).status == "declined"
     (decision,) = decisions(people, "decline")
     assert decision.reason == "Ada was away"
+
+
+def test_who_declines_a_new_pupil_is_told_of_what_was_typed_for_them(office, people):
+    with enter(people.school):
+        people.t1.creates("student", number="104", family_name="Dean")
+        waiting = list(Change.objects.open())
+    page = confirm(office, people, *waiting, action="decline")
+    assert "decline it too" in page.content.decode()
 
 
 def test_declining_twice_is_one_decision(office, people):
