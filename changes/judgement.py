@@ -23,7 +23,6 @@ from .registry import EXISTS, FALSE, TRUE
 class Why(enum.Enum):
     """Why a change cannot be approved as it is."""
 
-    GONE = "gone"
     DECIDED = "decided"
     NOT_OPEN = "not open"
     CHANGED = "changed since you looked"
@@ -75,6 +74,7 @@ class Judged:
     decided_by: str | None
     decided_at: dt.datetime | None
     author_is_office: bool
+    author_is_active: bool
     by: Membership | None = None
     school: School | None = None
     insisted: bool = False
@@ -99,6 +99,12 @@ class Judged:
         return self.field == EXISTS and self.value == FALSE
 
     @property
+    def base_moved(self) -> bool:
+        """Something else stands by now than it was typed over, and than it proposes. Where the
+        same change stands nothing has happened, whatever its text has become."""
+        return self.head != self.base and self.current not in (self.old_value, self.value)
+
+    @property
     def decider_is_author(self) -> bool:
         """Nobody but the author decides: their own approval, or a rule's."""
         return self.by is None or self.by.user_id == self.author_id
@@ -118,10 +124,12 @@ def load(
                            where x.school_id = c.school_id and x.change_id = c.id
                              and x.lifted_by_id is null),
                    later.id, head.id, head.value,
-                   coalesce(nullif(u.name, ''), u.email), d.decided_at, m.role = 'office'
+                   coalesce(nullif(u.name, ''), u.email), d.decided_at, m.role = 'office',
+                   m.is_active and w.is_active
             from changes_change c
             join changes_changeset s on s.school_id = c.school_id and s.id = c.change_set_id
             join accounts_membership m on m.school_id = c.school_id and m.user_id = c.author_id
+            join accounts_user w on w.id = c.author_id
             left join changes_decision d on d.school_id = c.school_id and d.id = c.decision_id
             left join accounts_user u on u.id = c.decided_by_id
             left join lateral (
@@ -174,6 +182,20 @@ def judge(school: School, judged: Sequence[Judged], *, leaving: Collection[uuid.
     judge_prerequisites(school, judged, leaving=leaving)
 
 
+def remarks(judged: Sequence[Judged]) -> dict[uuid.UUID, list[str]]:
+    """Say of changes what who decides should know, although it stops nothing: their author's
+    account is closed, or what the rules of the type remark."""
+    found: dict[uuid.UUID, list[str]] = defaultdict(list)
+    for each in judged:
+        if not each.author_is_active:
+            found[each.id].append("Its author’s account has been closed since.")
+    for tracked in registry.in_order():
+        some = [j for j in judged if j.entity_type == tracked.entity_type]
+        for change_id, remark in tracked.rules.remark(some) if some else ():
+            found[change_id].append(remark)
+    return dict(found)
+
+
 def judge_openness(judged: Iterable[Judged]) -> None:
     """Refuse what is not open: all that declining asks."""
     for each in judged:
@@ -196,10 +218,7 @@ def _judge_openness(each: Judged) -> None:
 
 
 def _judge_base(each: Judged) -> None:
-    # The same change stands there: nothing has happened since, whatever its text has become.
-    if each.head == each.base:
-        return
-    if each.current not in (each.old_value, each.value) and not each.insisted:
+    if each.base_moved and not each.insisted:
         each.refuse(
             Why.CONFLICT,
             f"It was typed over {_shown(each.old_value)}, and by now {_shown(each.current)} stands "

@@ -109,6 +109,10 @@ class Rules:
         """Refuse changes that can no longer be approved (``Judged.refuse``). ``among`` are all
         that would be approved together."""
 
+    def remark(self, judged: "Sequence[Judged]") -> "Iterable[tuple[uuid.UUID, str]]":
+        """Say of changes, by id, what who decides should know although it stops nothing."""
+        return ()
+
     def decided(self, act: "Act", judged: "Sequence[Judged]", *, approved: bool) -> None:
         """Stamp what stands beside changes that ``act`` is about to approve or decline."""
 

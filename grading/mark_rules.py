@@ -83,6 +83,14 @@ class MarkRules(Rules):
     def reasons(self, change_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, str]:
         return corrections.reasons(change_ids)
 
+    def remark(self, judged: Sequence[Judged]) -> Iterable[tuple[uuid.UUID, str]]:
+        section_of = _sections_of_waiting(judged)
+        classes = _classes(set(section_of.values()), judged)
+        for each in judged:
+            its = classes.get(section_of.get(each.entity_id, uuid.UUID(int=0)))
+            if its and not each.author_is_office and its.instructor_id != each.author_id:
+                yield each.id, "Its author does not teach this class (any more)."
+
     def decided(self, act: Act, judged: Sequence[Judged], *, approved: bool) -> None:
         corrections.decide(act, judged, approved=approved)
 

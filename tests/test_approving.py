@@ -7,7 +7,7 @@ from django.db import DatabaseError, connection, transaction
 
 from accounts.in_school import enter
 from accounts.models import AuditLog
-from changes import deciding, overlay, review
+from changes import deciding, judgement, overlay, review
 from changes.deciding import CannotProject, MayNotDecide
 from changes.judgement import Why
 from changes.models import Change, Decision
@@ -685,7 +685,7 @@ def test_a_scale_with_other_bounds_is_asked_again(inside):
     assert people.grade(people.marks[0]) == "70"
 
 
-def test_the_waiting_change_of_a_closed_account_or_of_a_teacher_who_lost_the_section_is_decided(
+def test_what_a_closed_account_or_a_teacher_who_lost_the_class_has_sent_is_remarked_and_decided(
     inside,
 ):
     people = inside
@@ -703,6 +703,14 @@ def test_the_waiting_change_of_a_closed_account_or_of_a_teacher_who_lost_the_sec
             )
         ]
     )
+    told = judgement.remarks(judgement.load(people.school, [gone.pk, lost.pk]))
+    assert told == {
+        gone.pk: [
+            "Its author’s account has been closed since.",
+            "Its author does not teach this class (any more).",
+        ],
+        lost.pk: ["Its author does not teach this class (any more)."],
+    }
     people.a.approves(gone)
     people.a.declines(lost)
     assert people.grade(people.marks[0]) == "70"
