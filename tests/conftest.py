@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,15 @@ def _as_owner() -> psycopg.Connection:
 
 
 def _drop(database: str) -> None:
+    """Drop a database, once the threads of a server that was just stopped have let go of it: the
+    owner may not end the serving role's sessions."""
+    busy = "select count(*) from pg_stat_activity where datname = %s"
     with _as_owner() as owner:
+        for _ in range(50):
+            row = owner.execute(busy, [database]).fetchone()
+            if row is None or not row[0]:
+                break
+            time.sleep(0.1)
         owner.execute(
             sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database))
         )
