@@ -1,7 +1,8 @@
 """The mark sheet of a class as one person sees it, and what they typed into it.
 
 A cell on the page is named by its field and its row: ``grade-7``. Beside it travel ``row-7`` (the
-enrolment), ``grade-7-seen`` (what the page showed) and, where a mark stands, ``grade-7-reason``.
+enrolment), ``grade-7-seen`` (what the page showed) and, where a mark stands, ``grade-7-reason``;
+``grade-7-mine`` insists on one's own value where the office has a newer one.
 Call inside a school.
 """
 
@@ -62,7 +63,8 @@ class Entry:
     @property
     def params(self) -> str:
         """The names that htmx sends when this cell is saved."""
-        return f"row-{self.n},{self.name},{self.name}-seen,{self.name}-reason"
+        own = (self.name, *(f"{self.name}-{each}" for each in ("seen", "reason", "mine")))
+        return ",".join([f"row-{self.n}", *own, "key"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,11 +214,12 @@ class Typed:
     base: uuid.UUID | None
     shown: str
     reason: str
+    insists: bool
 
     @property
     def is_untouched(self) -> bool:
-        """The text is the one that the page showed."""
-        return digest_of(self.text) == self.shown
+        """The text is the one that the page showed, and nobody insists on it or gives a reason."""
+        return not (self.insists or self.reason) and digest_of(self.text) == self.shown
 
     def draft(self, *, touched: bool) -> Draft:
         return Draft(
@@ -225,7 +228,7 @@ class Typed:
             field=self.field,
             typed=self.text,
             base=self.base,
-            touched=touched,
+            touched=touched or self.insists or bool(self.reason),
             reason=self.reason,
         )
 
@@ -254,6 +257,7 @@ def read(post: Mapping[str, str]) -> list[Typed]:
                     base=_uuid(head),
                     shown=shown,
                     reason=post.get(f"{cell}-reason", "")[:2000],
+                    insists=f"{cell}-mine" in post,
                 )
             )
     return found

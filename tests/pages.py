@@ -75,7 +75,7 @@ def form_of(page: str, at: str = "") -> dict[str, str]:
             if tag == "form":
                 self.inside = given.get("method") == "post" and (given.get("action") or "") == at
             name = given.get("name")
-            if self.inside and name and tag == "input":
+            if self.inside and name and tag == "input" and given.get("type") != "checkbox":
                 self.found[name] = given.get("value") or ""
             if self.inside and name and tag == "textarea":
                 self.area, self.found[name] = name, ""

@@ -277,6 +277,28 @@ def test_a_newer_value_of_the_office_is_shown_and_typing_again_settles_it(people
         assert judged(mine, people.school).refusal is None
 
 
+@pytest.mark.parametrize("with_script", [True, False])
+def test_one_insists_on_ones_own_value_against_the_offices_newer_one(people, with_script):
+    with enter(people.school):
+        people.t1.types(people.marks[0], "Mine.", field="comment")
+        newer = only(people.v.types(people.marks[0], "Newer.", field="comment"))
+        people.a.approves(newer)
+    browser = Browser(people.t1)
+    page = page_of(people.t1, people)
+    assert 'name="comment-1-mine"' in page
+    form = form_of(page, path_of(people)) | {"comment-1-mine": "on"}
+    if with_script:
+        path = reverse("save-cell", args=[people.section])
+        response = browser.post(path, form, headers={"HX-Trigger-Name": "comment-1-mine"})
+        assert "awaiting approval" in response.content.decode()
+    else:
+        assert browser.post(path_of(people), form).status_code == 302
+    with enter(people.school):
+        mine = Change.objects.filter(field="comment").open().get()
+        assert (mine.value, mine.base_change_id) == ("Mine.", newer.pk)
+        assert judged(mine, people.school).refusal is None
+
+
 def test_where_the_policy_says_so_the_instructors_first_mark_stands_at_once(people):
     people.school.first_grades = "stand"
     people.school.save()

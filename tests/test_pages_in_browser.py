@@ -124,6 +124,21 @@ def test_a_standing_mark_asks_for_the_reason_beside_it(site, page):
     assert waiting(site) == ["65"]
 
 
+def test_the_offices_newer_value_is_shown_and_one_can_keep_ones_own(site, page, complaints):
+    people = site.people
+    with site.inside():
+        people.t1.types(people.marks[0], "64")
+        people.a.approves(only(people.v.types(people.marks[0], "46")))
+    site.enter(page, people.t1, sheet_of(site))
+    expect(answer(page, "Abbott, Ada")).to_contain_text("The office’s newer value is “46”")
+    page.get_by_label("Keep mine").check()
+    page.get_by_label("Why it changes").fill("I have the paper here")
+    page.get_by_label("Why it changes").press("Tab")
+    expect(answer(page, "Abbott, Ada")).to_contain_text("stands at 46 until then")
+    assert waiting(site) == ["64"]
+    assert complaints == []
+
+
 def test_the_keyboard_alone_marks_a_class_and_adds_a_pupil(site, page):
     page.goto(f"{site.url}/sign-in/")
     page.keyboard.type(site.people.t1.user.email)

@@ -96,7 +96,8 @@ def _page(
 
 def _the_cell(request: MemberRequest) -> Typed:
     """Return the cell that a request of htmx saves: the one whose field, or reason, sent it."""
-    name = request.headers.get("HX-Trigger-Name", "").removesuffix("-reason")
+    name = request.headers.get("HX-Trigger-Name", "")
+    name = name.removesuffix("-reason").removesuffix("-mine")
     for typed in read(request.POST):
         if name in {"", f"{typed.field}-{typed.n}"}:
             return typed
