@@ -150,7 +150,12 @@ def _called(member: Membership) -> str:
 class Confirmed(forms.Form):
     """What comes with the click on "Revert" or "Lift": why, and what was seen."""
 
-    reason = forms.CharField(max_length=2000, label="Why", widget=forms.Textarea(attrs={"rows": 3}))
+    reason = forms.CharField(
+        max_length=2000,
+        label="Why",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        error_messages={"required": "Say why: the reason stays with the decision."},
+    )
     token = forms.CharField(max_length=64)
     key = forms.CharField(max_length=64, required=False)
 

@@ -29,7 +29,7 @@ from .registry import EXISTS, FALSE
 from .registry import get as tracked_type
 
 SETS_ON_A_PAGE = 25
-CHANGES_OF_A_SET = 25
+CHANGES_OF_A_SET = 10
 
 
 class Choice(forms.Form):

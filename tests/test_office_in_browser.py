@@ -107,7 +107,7 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
     page.locator("input[name=change]").first.check()
     page.get_by_role("button", name="Decline what is ticked").click()
     page.get_by_role("button", name="Decline", exact=True).click()
-    expect(page.get_by_text("Say why: the author reads the reason.")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("Say why: the author reads the reason.")
     look("declining without a reason")
     page.goto(f"{busy.url}/office/revert/")
     look("revert form")

@@ -144,7 +144,7 @@ def test_a_set_too_long_for_the_queue_is_decided_on_its_own_page(office, people)
     with enter(people.school):
         saved = people.t1.proposes(drafts)
     (batch,) = office.get(QUEUE).context["batches"]
-    assert (len(batch.lines), batch.hidden) == (25, 5)
+    assert (len(batch.lines), batch.hidden) == (10, 20)
     assert batch.ids not in office.get(QUEUE).content.decode()
     page = office.get(reverse("admin:change_set", args=[saved.change_set.pk]))
     assert len(page.context["lines"]) == 30
