@@ -233,23 +233,19 @@ def execute(request: MemberRequest) -> HttpResponseBase:
     form = CriteriaForm(request.POST, school=request.member.school)
     if not form.is_valid():
         return _start(request, form, status=422)
-    looked = _look(request, form)
     confirmed = Confirmed(request.POST)
     if not confirmed.is_valid():
-        return _preview(request, form, looked, confirmed=confirmed, status=422)
+        return _preview(request, form, _look(request, form), confirmed=confirmed, status=422)
     try:
         done = revert.revert(
             form.criteria(),
-            school=request.member.school,
-            by=request.member,
-            origin=request.origin,
-            unticked=_unticked(looked.lines),
-            **_confirmed(confirmed),
+            unticked=_chosen(request, revert.preview(form.criteria(), school=form.school)),
+            **_confirmed(request, confirmed),
         )
     except PreviewChanged as changed:
         return _preview(request, form, changed.preview, trouble=changed, status=409)
     except REFUSALS as refusal:
-        return _preview(request, form, looked, trouble=refusal, status=409)
+        return _preview(request, form, _look(request, form), trouble=refusal, status=409)
     return _done(request, done, done.decision.number)
 
 
@@ -281,22 +277,19 @@ def lift_preview(request: MemberRequest, number: int) -> HttpResponseBase:
 def lift_execute(request: MemberRequest, number: int) -> HttpResponseBase:
     """Lift what is ticked, if it is still what the preview showed."""
     decision = _revert_or_404(number)
-    looked = _look_at_lift(request, decision)
     confirmed = Confirmed(request.POST)
     if not confirmed.is_valid():
+        looked = _look_at_lift(request, decision)
         return _lift_preview(request, decision, looked, confirmed=confirmed, status=422)
+    shown = revert.preview_reinstatement(decision, school=request.member.school)
     try:
         done = revert.reinstate(
-            decision,
-            school=request.member.school,
-            by=request.member,
-            origin=request.origin,
-            unticked=_unticked(looked.lines),
-            **_confirmed(confirmed),
+            decision, unticked=_chosen(request, shown), **_confirmed(request, confirmed)
         )
     except PreviewChanged as changed:
         return _lift_preview(request, decision, changed.preview, trouble=changed, status=409)
     except REFUSALS as refusal:
+        looked = _look_at_lift(request, decision)
         return _lift_preview(request, decision, looked, trouble=refusal, status=409)
     return _done(request, done, number)
 
@@ -306,9 +299,12 @@ def _revert_or_404(number: int) -> Decision:
     return decision
 
 
-def _confirmed(form: Confirmed) -> dict[str, Any]:
+def _confirmed(request: MemberRequest, form: Confirmed) -> dict[str, Any]:
     given = form.cleaned_data
     return {
+        "school": request.member.school,
+        "by": request.member,
+        "origin": request.origin,
         "reason": given["reason"],
         "token": given["token"],
         "idempotency_key": given["key"] or None,
@@ -329,23 +325,26 @@ def _look(request: MemberRequest, form: CriteriaForm) -> Preview:
     """Return the preview with the lines that were ticked; with the default ones at first."""
     school, criteria = request.member.school, form.criteria()
     looked = revert.preview(criteria, school=school)
-    if "ticks" in request.POST:
-        looked = revert.preview(criteria, school=school, unticked=_chosen(request, looked))
+    unticked = _chosen(request, looked)
+    if unticked != _unticked(looked.lines):
+        looked = revert.preview(criteria, school=school, unticked=unticked)
     return looked
 
 
 def _look_at_lift(request: MemberRequest, decision: Decision) -> Preview:
     school = request.member.school
     looked = revert.preview_reinstatement(decision, school=school)
-    if "ticks" in request.POST:
-        unticked = _chosen(request, looked)
+    unticked = _chosen(request, looked)
+    if unticked != _unticked(looked.lines):
         looked = revert.preview_reinstatement(decision, school=school, unticked=unticked)
     return looked
 
 
 def _chosen(request: MemberRequest, looked: Preview) -> set[str]:
-    """Return the keys of the lines with a box whose box was not ticked. Lines without one are as
-    they are by default."""
+    """Return the keys of the lines whose box came back without its tick. Lines without a box are
+    as they are by default; so are all of them before the page was shown."""
+    if "ticks" not in request.POST:
+        return _unticked(looked.lines)
     ticked = set(request.POST.getlist("tick"))
     boxes = _with_boxes(looked)
     return {
