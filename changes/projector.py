@@ -145,14 +145,21 @@ def _columns(tracked: Tracked) -> list[str]:
     return ["id", "school_id", *(field.column for field in tracked.fields.values())]
 
 
-def _listed(template: str, names: Collection[str]) -> sql.Composable:
-    return sql.SQL(", ").join(sql.SQL(template).format(sql.Identifier(name)) for name in names)
+def _listed(template: str, names: Collection[str], prefix: str = "") -> sql.Composable:
+    """Join names by commas, each put into the template, and a second time with the prefix."""
+    return sql.SQL(", ").join(
+        sql.SQL(template).format(sql.Identifier(name), sql.Identifier(prefix + name))
+        for name in names
+    )
 
 
 def _with_target(tracked: Tracked, *, every: bool) -> str:
-    """Return the common table expressions ``current`` (what stands) and ``target`` (what should).
+    """Return the common table expressions ``current`` (what stands), ``target`` (what should) and
+    ``compared`` (both, side by side).
 
-    Each is materialised, for otherwise the planner may fold the ledger anew for each row.
+    Each is materialised, for otherwise the planner may fold the ledger anew for each row. They are
+    compared by one full join, which can only be a hash or a merge: of rows that came in this same
+    transaction the planner knows nothing, and a loop over both took minutes for 40,000.
     """
     one_of = "" if every else "and {alias}.{column} = any(%(ids)s)"
     parents, selected = [], {column: sql.Identifier("r", column) for column in _columns(tracked)}
@@ -209,6 +216,8 @@ def _with_target(tracked: Tracked, *, every: bool) -> str:
                 {parents}
             ), current as materialized (
                 select {columns} from {table} t where t.school_id = %(school)s {rows}
+            ), compared as materialized (
+                select {was}, {now} from current k full join target g on g.id = k.id
             )
             """
         )
@@ -219,6 +228,8 @@ def _with_target(tracked: Tracked, *, every: bool) -> str:
             exists=sql.Literal(EXISTS),
             selected=sql.SQL(", ").join(selected.values()),
             columns=_listed("t.{}", _columns(tracked)),
+            was=_listed("k.{} as {}", _columns(tracked), prefix="was_"),
+            now=_listed("g.{} as {}", _columns(tracked), prefix="now_"),
             table=sql.Identifier(tracked.table),
             parents=sql.SQL(" ").join(parents),
         )
@@ -232,15 +243,12 @@ def _delete_and_upsert(tracked: Tracked) -> str:
         sql.SQL(
             """
             deleted as (
-                delete from {table} t using current k
-                where t.school_id = %(school)s and t.id = k.id
-                  and not exists (select 1 from target g where g.id = k.id)
+                delete from {table} t using compared c
+                where t.school_id = %(school)s and t.id = c.was_id and c.now_id is null
             ), upserted as (
                 insert into {table} ({names})
-                select {values} from target g
-                where not exists (
-                    select 1 from current k
-                    where k.id = g.id and ({known}) is not distinct from ({values}))
+                select {now} from compared c
+                where c.now_id is not null and ({was}) is distinct from ({now})
                 on conflict (id) do update set {assigned}
             )
             """
@@ -248,8 +256,8 @@ def _delete_and_upsert(tracked: Tracked) -> str:
         .format(
             table=sql.Identifier(tracked.table),
             names=_listed("{}", columns),
-            values=_listed("g.{}", columns),
-            known=_listed("k.{}", columns),
+            was=_listed("c.{1}", columns, prefix="was_"),
+            now=_listed("c.{1}", columns, prefix="now_"),
             assigned=sql.SQL(", ").join(
                 sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in columns[2:]
             ),
@@ -260,19 +268,21 @@ def _delete_and_upsert(tracked: Tracked) -> str:
 
 def _select_moves(tracked: Tracked) -> str:
     cells = [
-        sql.SQL("({name}, nullif(k.{column}::text, ''), nullif(g.{column}::text, ''))").format(
-            name=sql.Literal(field.name), column=sql.Identifier(field.column)
+        sql.SQL("({name}, nullif(c.{was}::text, ''), nullif(c.{now}::text, ''))").format(
+            name=sql.Literal(field.name),
+            was=sql.Identifier("was_" + field.column),
+            now=sql.Identifier("now_" + field.column),
         )
         for field in tracked.fields.values()
     ]
     return (
         sql.SQL(
             """
-            select coalesce(k.id, g.id), f.field, f.before, f.after
-            from current k full join target g on g.id = k.id
+            select coalesce(c.was_id, c.now_id), f.field, f.before, f.after
+            from compared c
             cross join lateral (values
-                ({exists}, case when k.id is null then 'false' else 'true' end,
-                           case when g.id is null then 'false' else 'true' end),
+                ({exists}, case when c.was_id is null then 'false' else 'true' end,
+                           case when c.now_id is null then 'false' else 'true' end),
                 {cells}) f (field, before, after)
             where f.before is distinct from f.after
             """
