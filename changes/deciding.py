@@ -279,22 +279,26 @@ def find_clashes(school: School, moves: Iterable[Move]) -> list[Clash]:
 def _clashes_of(
     school: School, tracked: registry.Tracked, names: tuple[str, ...], ids: set[uuid.UUID]
 ) -> list[Clash]:
-    columns = [sql.Identifier("t", tracked.field(name).column) for name in names]
-    moved = [sql.Identifier("m", tracked.field(name).column) for name in names]
-    query = sql.SQL(
-        """
-        select array_agg(distinct t.id) from {table} t
-        join {table} m on m.school_id = t.school_id and ({columns}) = ({moved})
-        where t.school_id = %s and m.id = any(%s)
-        group by {columns} having count(distinct t.id) > 1
-        """
-    ).format(
-        table=sql.Identifier(tracked.table),
-        columns=sql.SQL(", ").join(columns),
-        moved=sql.SQL(", ").join(moved),
+    """Return the records that share a natural key with one of ``ids``.
+
+    The values of what moved are read first, into arrays: of rows that came in this same transaction
+    the planner knows nothing, and it would join them to themselves by a loop over both.
+    """
+    columns = [sql.Identifier(tracked.field(name).column) for name in names]
+    table = sql.Identifier(tracked.table)
+    taken = sql.SQL(" and ").join(
+        sql.SQL(
+            "{0} = any(array(select distinct {0} from {1} where school_id = %(school)s"
+            " and id = any(%(ids)s)))"
+        ).format(column, table)
+        for column in columns
     )
+    query = sql.SQL(
+        "select array_agg(id) from {} where school_id = %(school)s and {}"
+        " group by {} having count(*) > 1"
+    ).format(table, taken, sql.SQL(", ").join(columns))
     with connection.cursor() as cursor:
-        cursor.execute(query.as_string(None), [school.pk, list(ids)])
+        cursor.execute(query.as_string(None), {"school": school.pk, "ids": list(ids)})
         return [
             Clash(tracked.entity_type, names, tuple(sorted(row[0]))) for row in cursor.fetchall()
         ]
