@@ -6,6 +6,7 @@ done and the preview comes again, as it is now.
 
 import dataclasses
 import datetime as dt
+import hashlib
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -243,7 +244,8 @@ def execute(request: MemberRequest) -> HttpResponseBase:
             **_confirmed(request, confirmed),
         )
     except PreviewChanged as changed:
-        return _preview(request, form, changed.preview, trouble=changed, status=409)
+        trouble = _why_changed(request, changed)
+        return _preview(request, form, changed.preview, trouble=trouble, status=409)
     except REFUSALS as refusal:
         return _preview(request, form, _look(request, form), trouble=refusal, status=409)
     return _done(request, done, done.decision.number)
@@ -287,7 +289,8 @@ def lift_execute(request: MemberRequest, number: int) -> HttpResponseBase:
             decision, unticked=_chosen(request, shown), **_confirmed(request, confirmed)
         )
     except PreviewChanged as changed:
-        return _lift_preview(request, decision, changed.preview, trouble=changed, status=409)
+        trouble = _why_changed(request, changed)
+        return _lift_preview(request, decision, changed.preview, trouble=trouble, status=409)
     except REFUSALS as refusal:
         looked = _look_at_lift(request, decision)
         return _lift_preview(request, decision, looked, trouble=refusal, status=409)
@@ -309,6 +312,26 @@ def _confirmed(request: MemberRequest, form: Confirmed) -> dict[str, Any]:
         "token": given["token"],
         "idempotency_key": given["key"] or None,
     }
+
+
+class OtherTicks(Exception):
+    """Other lines are ticked than when the preview was shown."""
+
+
+def _why_changed(request: MemberRequest, changed: PreviewChanged) -> Exception:
+    """Return what to say: often it was the reader who changed something, a tick."""
+    if request.POST.get("ticks") == _ticks(changed.preview):
+        return changed
+    return OtherTicks(
+        "Other lines are ticked now than when this was shown, and that may come to something else. "
+        "Look at it, and confirm."
+    )
+
+
+def _ticks(shown: Preview) -> str:
+    """Return a digest of which lines are ticked, for the page to send back."""
+    keys = "\n".join(sorted(_unticked(shown.lines)))
+    return hashlib.sha256(keys.encode()).hexdigest()
 
 
 def _done(request: MemberRequest, done: revert.Reverted, number: int) -> HttpResponseBase:
@@ -394,6 +417,7 @@ def _render(
     reason = confirmed or Confirmed(initial={"reason": request.POST.get("reason", "")})
     context |= {
         "shown": _in_words(request.member.school, looked),
+        "ticks": _ticks(looked),
         "confirmed": reason,
         "key": uuid.uuid4().hex,
         "trouble": trouble,

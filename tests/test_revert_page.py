@@ -167,6 +167,7 @@ def test_unticking_without_looking_again_shows_it_again_first(office, evening):
     response = office.post(EXECUTE, form.data(tick=keep, reason="part of it"))
     assert response.status_code == 409
     assert "Nothing was done" in response.content.decode()
+    assert "Other lines are ticked now" in response.content.decode()
     again = Form(response, "token").data()
     assert again["tick"] == keep
     assert again["reason"] == ["part of it"]
