@@ -5,6 +5,7 @@ import datetime as dt
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from django.db import connection
 
@@ -64,7 +65,8 @@ class Match:
 
 def matching(criteria: Criteria, school: School) -> list[Match]:
     """Return the changes that match all criteria, also those that count for nothing already."""
-    conditions, parameters = ["c.school_id = %(school)s"], {"school": school.pk}
+    conditions = ["c.school_id = %(school)s"]
+    parameters: dict[str, Any] = {"school": school.pk}
     if criteria.account:
         conditions.append("c.author_id = %(account)s and s.initiator_id = %(account)s")
         parameters["account"] = criteria.account

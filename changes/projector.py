@@ -162,7 +162,10 @@ def _with_target(tracked: Tracked, *, every: bool) -> str:
     transaction the planner knows nothing, and a loop over both took minutes for 40,000.
     """
     one_of = "" if every else "and {alias}.{column} = any(%(ids)s)"
-    parents, selected = [], {column: sql.Identifier("r", column) for column in _columns(tracked)}
+    parents = []
+    selected: dict[str, sql.Composable] = {
+        column: sql.Identifier("r", column) for column in _columns(tracked)
+    }
     for number, field in enumerate(tracked.fields.values()):
         reference = field.reference
         if reference is None or reference.entity_type is None:

@@ -500,7 +500,7 @@ def _token(lines: Sequence[Line], consequences: Iterable[Move]) -> str:
     somebody has put meanwhile on a record that is to vanish."""
     shown = hashlib.sha256()
     for line in sorted(lines, key=lambda each: each.key):
-        facts = (line.key, sorted(line.change_ids), line.ticked)
+        facts: tuple[object, ...] = (line.key, sorted(line.change_ids), line.ticked)
         if line.ticked:
             facts += (line.kind.name, line.before, line.after, sorted(line.others.items()))
         shown.update(repr(facts).encode())

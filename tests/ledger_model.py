@@ -247,7 +247,8 @@ class Ledger:
     def _tied_to(self, root: Id) -> set[Id]:
         """Return what cannot be without a record: by what stands, or by what somebody proposes."""
         standing = self.values()
-        tied, before = {root}, set()
+        tied: set[Id] = {root}
+        before: set[Id] = set()
         while tied != before:
             before = set(tied)
             for e in self.entries.values():

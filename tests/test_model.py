@@ -18,7 +18,7 @@ from changes.models import Change
 from changes.propose import Draft, NothingSaved, creation
 from grading.models import GradeCorrection
 from tests.cast import Cast, Person, open_changes
-from tests.ledger_model import TYPES, Entry, Ledger, Tables
+from tests.ledger_model import TYPES, Entry, Ledger, Record, Tables
 
 SEEDS = int(os.environ.get("LEDGER_SEEDS", "20"))
 STEPS = int(os.environ.get("LEDGER_STEPS", "40"))
@@ -40,7 +40,7 @@ def tables_of(people: Cast) -> Tables:
                 columns[column]: None if value is None else str(value)
                 for column, value in row.items()
             }
-            for row in tracked.model.objects.values("id", *columns)
+            for row in tracked.model._default_manager.values("id", *columns)
         }
     return found
 
@@ -54,7 +54,7 @@ class Workload:
         self.model = Ledger()
         self.sections = [people.section]
         self.numbers = 0
-        self.reverts: list[tuple[revert.Reverted, dict[str, list[Entry]], set[uuid.UUID]]] = []
+        self.reverts: list[tuple[revert.Reverted, dict[str, list[Entry]], set[Any]]] = []
         self._take_over()
 
     def _take_over(self) -> None:
@@ -114,7 +114,7 @@ class Workload:
             return creation("room", {"name": f"Room {self.random.randint(1, 4)}"})
         if kind == "enrolment":
             student = self.record("student", by)
-            values = {"student": str(student), "section": str(self.people.section)}
+            values: Record = {"student": str(student), "section": str(self.people.section)}
             return creation("enrollment", values) if student else []
         if kind == "delete":
             entity_type = self.random.choice(["student", "enrollment", "room"])
@@ -122,19 +122,19 @@ class Workload:
         else:
             entity_type, field, value = typed[kind]
         entity = self.record(entity_type, by)
-        return (
-            entity
-            and [
-                Draft(
-                    entity_type=entity_type,
-                    entity_id=entity,
-                    field=field,
-                    typed=None if value is None else str(value),
-                    touched=True,
-                    reason="because",
-                )
-            ]
-        ) or []
+        if entity is None:
+            return []
+        typed_text = None if value is None else str(value)
+        return [
+            Draft(
+                entity_type=entity_type,
+                entity_id=entity,
+                field=field,
+                typed=typed_text,
+                touched=True,
+                reason="because",
+            )
+        ]
 
     def propose(self) -> None:
         by = self.someone()
@@ -170,7 +170,7 @@ class Workload:
         self.check_corrections(outcome.decision, before, first_grades=True)
 
     def decided(self, outcome: review.Outcome | None, by: Person) -> None:
-        if outcome is not None:
+        if outcome is not None and outcome.decision is not None:
             self.model.approve(
                 [j.id for j in outcome.done], by=by.user.pk, at=outcome.decision.decided_at
             )
@@ -181,6 +181,7 @@ class Workload:
             outcome = by.declines(*Change.objects.filter(pk__in=ids))
         except review.NotApproved:
             return
+        assert outcome.decision is not None
         self.model.decline(
             [j.id for j in outcome.done], by=by.user.pk, at=outcome.decision.decided_at
         )
@@ -213,7 +214,7 @@ class Workload:
         entries = list(self.model.entries.values())
         times = sorted({e.received_at for e in entries})
         start, end = sorted(self.random.choices(times, k=2))
-        window = {"start": start} if self.random.random() < 0.5 else {}
+        window: dict[str, Any] = {"start": start} if self.random.random() < 0.5 else {}
         if end > start and self.random.random() < 0.5:
             window["end"] = end
         account = self.someone().user.pk

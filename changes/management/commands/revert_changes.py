@@ -106,7 +106,7 @@ def _unticked(preview: revert.Preview) -> set[str]:
 
 
 def _criteria(school: School, options: dict[str, Any]) -> revert.Criteria:
-    accounts = {
+    accounts: dict[str, Any] = {
         name: account_of(options[name], school=school, option=f"--{name.replace('_', '-')}").user_id
         for name in ("account", "decided_by")
         if options[name]
