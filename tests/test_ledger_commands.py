@@ -210,8 +210,8 @@ def test_a_clash_is_said_with_the_names_and_can_be_left_out(night):
     night.t1.changes_cell("student", other, number="101")
     night.a.approves(*night.open_of(other))
     dry = revert_changes("--dry-run")
-    assert "  2 students would have the same number: Abbott, Ada, Brown, Ben" in dry
-    with pytest.raises(CommandError, match=r"Nothing was done: 2 students .* --leave-clashing"):
+    assert "  2 pupils would have the same number: Abbott, Ada, Brown, Ben" in dry
+    with pytest.raises(CommandError, match=r"Nothing was done: 2 pupils .* --leave-clashing"):
         revert_changes()
     assert night.grade(night.marks[0]) == "95"
     lines = revert_changes("--leave-clashing")
