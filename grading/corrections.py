@@ -124,10 +124,10 @@ def decide(act: Act, judged: Sequence[Judged], *, approved: bool) -> None:
         for change, row in pending.items()
         if change in current_of and row.old_grade == current_of[change]
     ]
-    stale = [row for row in pending.values() if row not in true]
+    told = {row.change_id for row in true}
+    stale = [row for change, row in pending.items() if change not in told]
     _stamp(act, true, GradeCorrection.Status.APPROVED)
     _stamp(act, stale, GradeCorrection.Status.REJECTED)
-    told = {row.change_id for row in true}
     GradeCorrection.objects.bulk_create(
         _decided(
             act,
