@@ -554,12 +554,14 @@ def seal_and_insert(
         change.salt = os.urandom(16)
         change.commitment = commitment(change.salt, facts_of(change, of))
     fields = Change._meta.concrete_fields
-    statement = sql.SQL("insert into {table} ({columns}) select * from unnest({arrays})").format(
-        table=sql.Identifier(Change._meta.db_table),
-        columns=sql.SQL(", ").join(sql.Identifier(field.column) for field in fields),
-        arrays=sql.SQL(", ").join(
-            sql.SQL("%s::{}[]").format(sql.SQL(field.db_type(connection))) for field in fields
-        ),
+    columns = [sql.Identifier(str(field.column)) for field in fields]
+    arrays = [
+        sql.SQL("%s::{}[]").format(sql.SQL(str(field.db_type(connection)))) for field in fields
+    ]
+    statement = sql.SQL("insert into {} ({}) select * from unnest({})").format(
+        sql.Identifier(Change._meta.db_table),
+        sql.SQL(", ").join(columns),
+        sql.SQL(", ").join(arrays),
     )
     with connection.cursor() as cursor:
         cursor.execute(

@@ -8,6 +8,7 @@ time window; the revert is lifted again.
 import datetime as dt
 import io
 import zoneinfo
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -32,23 +33,20 @@ class Contoso:
         self.url = url
         office = User.objects.get(email=OFFICE)
         # The first of the four schools in which a class has an instructor and marks.
-        member = office.memberships.select_related("school").order_by("school__name").first()
+        member = office.memberships.select_related("school").order_by("school__name")[0]
         self.school = member.school
         with enter(self.school):
-            self.section = (
-                Section.objects.filter(instructor__isnull=False, enrollments__grade__isnull=False)
-                .order_by("code")
-                .first()
-            )
+            self.section = Section.objects.filter(
+                instructor__isnull=False, enrollments__grade__isnull=False
+            ).order_by("code")[0]
             self.mark = (
                 Enrollment.objects.filter(section=self.section, grade__regex=r"^[5-9]\d$")
                 .select_related("student")
-                .order_by("student__family_name")
-                .first()
+                .order_by("student__family_name")[0]
             )
             teachers = Membership.objects.filter(school=self.school, role="teacher")
-            self.teacher = teachers.get(user_id=self.section.instructor_id).user
-            self.colleague = teachers.exclude(user=self.teacher).order_by("id").first().user
+            self.teacher = teachers.get(user=self.section.instructor).user
+            self.colleague = teachers.exclude(user=self.teacher).order_by("id")[0].user
         for user in (office, self.teacher, self.colleague):
             user.set_password(PASSWORD)
             user.save()
@@ -69,7 +67,7 @@ class Contoso:
         with enter(self.school):
             return Enrollment.objects.get(pk=self.mark.pk).grade
 
-    def new_pupil(self) -> Enrollment | None:
+    def new_pupil(self) -> Any:
         with enter(self.school):
             return Enrollment.objects.filter(student__family_name="Quillfeather").first()
 
