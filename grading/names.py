@@ -4,6 +4,21 @@ import unicodedata
 
 from changes.overlay import Record
 
+# Letters with a stroke and the like, which Unicode does not take apart.
+_BARE = str.maketrans(
+    {
+        "ł": "l",
+        "ø": "o",
+        "đ": "d",
+        "ð": "d",
+        "ħ": "h",
+        "\u0131": "i",
+        "æ": "ae",
+        "œ": "oe",
+        "þ": "th",
+    }
+)
+
 
 def pupil_name(student: Record | None) -> str:
     """Return "Abbott, Ada", also of a pupil of one's own who was declined."""
@@ -20,6 +35,6 @@ def last_known(record: Record, field: str) -> str | None:
 
 
 def plain(text: str) -> str:
-    """Return a text without case and accents, for comparing and sorting: "Núñez" is nunez."""
+    """Return a text without case, accents and strokes, for comparing and sorting: "Łuć" is luc."""
     parts = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(each for each in parts if not unicodedata.combining(each))
+    return "".join(each for each in parts if not unicodedata.combining(each)).translate(_BARE)

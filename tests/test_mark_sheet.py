@@ -129,7 +129,7 @@ def test_nobody_else_sees_a_waiting_mark_or_comment(people):
         assert "awaiting approval</span>" not in page
     mine = page_of(people.t1, people)
     assert "67.3" in mine
-    assert "new, only you see it" in mine
+    assert "new, awaiting approval" in mine
 
 
 def test_waitlisted_and_withdrawn_pupils_stand_apart(people):
@@ -139,6 +139,15 @@ def test_waitlisted_and_withdrawn_pupils_stand_apart(people):
     page = page_of(people.t1, people)
     assert page.index("Carter") < page.index("Waiting for a place") < page.index("Brown")
     assert page.index("Brown") < page.index("<h2>Withdrawn</h2>") < page.index("Abbott")
+
+
+def test_names_stand_in_the_order_of_the_alphabet_whatever_their_accents(people):
+    with enter(people.school):
+        for name in ("Zimmer", "Łukasik", "Čapek", "Ørsted", "Pugh"):
+            people.t1.enrols(people.t1.creates("student", family_name=name), people.section)
+    page = page_of(people.t1, people)
+    names = ["Čapek", "Carter", "Łukasik", "Ørsted", "Pugh", "Zimmer"]
+    assert sorted(names, key=page.index) == names
 
 
 def test_a_closed_term_leaves_the_sheet_readable_and_says_so(people):
