@@ -18,7 +18,7 @@ class TypedField(forms.CharField):
 class NewPupilForm(forms.Form):
     """A new pupil. Only a name is asked for: the office knows the rest."""
 
-    family_name = TypedField(label="Family name")
+    family_name = TypedField(label="Family name", widget=forms.TextInput(attrs={"autofocus": True}))
     given_names = TypedField(label="Given names")
     number = TypedField(label="Number", help_text="If you know it. The office can add it later.")
     birth_date = TypedField(

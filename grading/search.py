@@ -4,8 +4,10 @@ Looks at the school's pupils and at one's own waiting ones, nobody else's. Call 
 """
 
 import dataclasses
+import datetime as dt
 import uuid
 
+from django.utils.dateparse import parse_date
 from rapidfuzz import fuzz
 
 from accounts.models import Membership
@@ -20,6 +22,9 @@ _BETWEEN_WORDS = str.maketrans(dict.fromkeys("-,.'’", " "))
 LONGEST = 100
 """Characters of a query that are read."""
 
+MOST = 12
+"""Pupils that are shown."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Found:
@@ -28,7 +33,7 @@ class Found:
     id: uuid.UUID
     name: str
     number: str
-    birth_date: str
+    birth_date: dt.date | None
     year_level: str
     home_group: str
     is_new: bool
@@ -42,7 +47,7 @@ def find(
     here: set[uuid.UUID],
     number: str = "",
     show_here: bool = False,
-    most: int = 12,
+    most: int = MOST,
 ) -> list[Found]:
     """Return the pupils most like ``query``, or with just this ``number``, the likest first.
 
@@ -119,7 +124,7 @@ def _found(record: overlay.Record, here: set[uuid.UUID]) -> Found:
         id=record.id,
         name=pupil_name(record),
         number=text("number"),
-        birth_date=text("birth_date"),
+        birth_date=parse_date(text("birth_date")),
         year_level=text("year_level"),
         home_group=text("home_group"),
         is_new=not record.stands,

@@ -47,6 +47,14 @@ def search(person, people, query: str) -> str:
     return response.content.decode()
 
 
+def test_a_search_that_finds_too_many_says_that_there_are_others(people):
+    more_pupils(people, 13)
+    page = search(people.t1, people, "extra")
+    assert "Nobody else found for" in page
+    assert "Type more of the name to find others." in page
+    assert "Type more of the name" not in search(people.t1, people, "zzzz")
+
+
 def created_by(person) -> list[uuid.UUID]:
     with enter(person.school):
         return overlay.own_new("student", by=person.member)
@@ -70,6 +78,7 @@ NEW = {"family_name": "Ashdown", "given_names": "Wren", "key": "k1"}
 def test_a_pupil_is_found_by_any_part_of_name_or_number_spelt_somehow(people, kim, query):
     page = search(people.t1, people, query)
     assert "Núñez-Park, Kim José" in page
+    assert "born 4 May 2010" in page
     assert "number 412" in page
     assert str(kim) in page
 

@@ -142,6 +142,7 @@ def _looked_for(request: MemberRequest, section: Section, query: str) -> dict[st
         "query": query,
         "found": [pupil for pupil in found if not pupil.is_here],
         "here": [pupil for pupil in found if pupil.is_here],
+        "more": len(found) == search.MOST,
         "key": uuid.uuid4().hex,
     }
 
