@@ -136,7 +136,7 @@ def sections_of(by: Membership) -> list[Section]:
             | Q(pk__in=mine.filter(entity_type="section").values("entity_id"))
             | Q(enrollments__in=touched)
         )
-        .select_related("course")
+        .select_related("course", "term")
         .distinct()
         .order_by("code", "id")
     )

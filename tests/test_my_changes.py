@@ -98,6 +98,9 @@ def test_it_can_be_filtered_by_state_and_class(people):
     assert len(rows(people.t1, "?state=waiting")) == 4
     assert len(rows(people.t1, "?state=declined")) == 0
     assert len(rows(people.t1, f"?class={people.section}")) == 4
+    assert (
+        ", Autumn 2026</option>" in Browser(people.t1).get(reverse("my-changes")).content.decode()
+    )
     assert len(rows(people.t1, f"?class={people.section}&state=waiting")) == 3
     for nonsense in (
         f"?class={other}",
