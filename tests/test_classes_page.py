@@ -24,6 +24,13 @@ def shown(person: Person, query: str = "") -> str:
     return " ".join(response.content.decode().split())
 
 
+def test_the_office_without_a_class_is_shown_to_what_waits(people):
+    page = shown(people.a)
+    assert "You teach no class in this term." in page
+    assert "tell the office" not in page
+    assert f'<a href="{reverse("admin:review")}">Review</a>.' in page
+
+
 def add_section(people, code: str, instructor: Person, term: uuid.UUID | None = None) -> uuid.UUID:
     with enter(people.school):
         drafts = creation(
