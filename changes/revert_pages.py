@@ -32,7 +32,7 @@ from .projector import Move
 from .queue import Line as Waiting
 from .queue import lines
 from .registry import EXISTS
-from .revert import Criteria, Line, NothingToDo, Preview, PreviewChanged
+from .revert import Criteria, Kind, Line, NothingToDo, Preview, PreviewChanged
 
 REVERTS_ON_A_PAGE = 20
 BOXES = 1000
@@ -334,8 +334,26 @@ def _ticks(shown: Preview) -> str:
     return hashlib.sha256(keys.encode()).hexdigest()
 
 
+_COUNTED = {
+    Kind.FALLS_BACK: ("falls back", "fall back"),
+    Kind.COMES_BACK: ("comes back", "come back"),
+    Kind.NO_EFFECT: ("without effect: a later value stands", "without effect: later values stand"),
+    Kind.COVERED: ("without effect: another revert covers it",) * 2,
+    Kind.VANISHES: ("record vanishes", "records vanish"),
+    Kind.RETURNS: ("record comes back", "records come back"),
+    Kind.WITHHELD: ("leaves the queue", "leave the queue"),
+    Kind.WAITS_AGAIN: ("waits again", "wait again"),
+    Kind.KEPT: ("kept", "kept"),
+}
+
+
+def _counted(kind: Kind, n: int) -> str:
+    one, many = _COUNTED[kind]
+    return one if n == 1 else many
+
+
 def _done(request: MemberRequest, done: revert.Reverted, number: int) -> HttpResponseBase:
-    what = done.decision.get_kind_display().capitalize()
+    what = "Lifted" if done.decision.kind == Decision.Kind.REINSTATE else "Reverted"
     again = " (it was sent twice, and done once)" if done.repeated else ""
     messages.success(request, f"{what}, decision {done.decision.number}{again}.")
     return redirect("admin:reverted", number)
@@ -446,7 +464,7 @@ def _in_words(school: School, looked: Preview) -> Shown:
     return Shown(
         preview=looked,
         groups=[(title, groups[title, entity]) for title, entity in sorted(groups, key=str)],
-        counts=[(kind.value, n) for kind, n in looked.count().items()],
+        counts=[(_counted(kind, n), n) for kind, n in looked.count().items()],
         more=len(looked.lines) - len(listed),
         consequences=[
             _of_move(move, titles, values) for move in looked.consequences if _matters(move, looked)
