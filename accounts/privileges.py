@@ -2,7 +2,8 @@
 
 The owner migrates; the serving role owns nothing. Tables that only grow get SELECT and INSERT,
 and UPDATE on just the columns that are decided once. Each app names its own in
-``append_only`` of its AppConfig: {table: [columns that are set once]}.
+``append_only`` of its AppConfig: {table: [columns that are set once]}; and in ``never_deleted``
+the tables whose rows change and stay for ever.
 """
 
 from typing import Any
@@ -24,6 +25,13 @@ def append_only_tables() -> dict[str, list[str]]:
     }
 
 
+def never_deleted_tables() -> set[str]:
+    """Return every table whose rows may change, and are never deleted."""
+    return {
+        table for config in apps.get_app_configs() for table in getattr(config, "never_deleted", ())
+    }
+
+
 @receiver(post_migrate)
 def grant(sender: AppConfig, using: str, **kwargs: Any) -> None:
     """Grant the serving role what it needs, when the role that migrates is another one."""
@@ -39,7 +47,14 @@ def grant(sender: AppConfig, using: str, **kwargs: Any) -> None:
         role = sql.Identifier(serving)
         cursor.execute(sql.SQL("grant usage on schema public to {}").format(role))
         cursor.execute(sql.SQL("grant usage on all sequences in schema public to {}").format(role))
-        append_only = append_only_tables()
+        # PostgreSQL looks for a table among the temporary ones first: with one of the same name an
+        # intruder could show later requests on the connection what does not stand in the table.
+        cursor.execute(
+            sql.SQL("revoke temporary on database {} from public, {}").format(
+                sql.Identifier(connection.settings_dict["NAME"]), role
+            )
+        )
+        append_only, never_deleted = append_only_tables(), never_deleted_tables()
         for table in connection.introspection.table_names(cursor):
             name = sql.Identifier(table)
             cursor.execute(sql.SQL("revoke all on {} from {}").format(name, role))
@@ -53,9 +68,8 @@ def grant(sender: AppConfig, using: str, **kwargs: Any) -> None:
                         )
                     )
             else:
-                cursor.execute(
-                    sql.SQL("grant select, insert, update, delete on {} to {}").format(name, role)
-                )
+                rights = "select, insert, update" + ("" if table in never_deleted else ", delete")
+                cursor.execute(sql.SQL("grant " + rights + " on {} to {}").format(name, role))
 
 
 # The admin's own log would keep pupils' names outside the school's row-level security: no inserts.

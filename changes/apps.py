@@ -10,3 +10,4 @@ class ChangesConfig(AppConfig):
         "changes_decision": [],
         "changes_exclusion": ["lifted_by_id"],
     }
+    never_deleted = ("changes_ledgerhead",)

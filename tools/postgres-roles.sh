@@ -13,5 +13,5 @@ create role schoolmarks login nosuperuser nocreatedb nocreaterole nobypassrls
   password :'serving_password';
 create database schoolmarks owner schoolmarks_owner;
 revoke all on database schoolmarks from public;
-grant connect, temporary on database schoolmarks to schoolmarks;
+grant connect on database schoolmarks to schoolmarks;
 SQL

@@ -1,4 +1,5 @@
-"""Row-level security for the audit log and the outbox; the audit log only grows."""
+"""Row-level security for the audit log and the outbox; the audit log only grows, and whoever was
+here is deactivated, never deleted."""
 
 from django.db import migrations
 
@@ -25,9 +26,19 @@ create trigger only_grows before update or delete on accounts_auditlog
     for each row execute function refuse_change_of_history();
 create trigger not_truncated before truncate on accounts_auditlog
     for each statement execute function refuse_change_of_history();
+
+create trigger never_deleted before delete on accounts_school
+    for each row execute function refuse_change_of_history();
+create trigger never_deleted before delete on accounts_user
+    for each row execute function refuse_change_of_history();
+create trigger never_deleted before delete on accounts_membership
+    for each row execute function refuse_change_of_history();
 """
 
 BACKWARD = """
+drop trigger never_deleted on accounts_membership;
+drop trigger never_deleted on accounts_user;
+drop trigger never_deleted on accounts_school;
 drop trigger not_truncated on accounts_auditlog;
 drop trigger only_grows on accounts_auditlog;
 drop function refuse_change_of_history();
