@@ -32,4 +32,6 @@ class Command(BaseCommand):
         for role in (Membership.Role.OFFICE, Membership.Role.TEACHER):
             for member in members.filter(role=role).order_by("user__joined_at")[:4]:
                 self.stdout.write(f"  {member.user.email:34} {role.label:8} {member.user.name}")
-        self.stdout.write("  ... and eight more teachers (README: “Where to look”).")
+        self.stdout.write(
+            "  ... and eight more teachers. README.md, “Where to look”, says what there is to see."
+        )
