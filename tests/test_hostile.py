@@ -5,6 +5,7 @@ of person, and one whose path needs an id that is not known here fails until it 
 """
 
 import dataclasses
+import io
 import re
 import uuid
 from collections.abc import Iterator
@@ -358,3 +359,31 @@ def test_text_of_every_kind_is_shown_and_never_run(busy, every_page):
                 assert "<img src=x" not in text, page
                 shown += "&lt;script&gt;" in text
     assert shown > 30  # it was there to be run
+
+
+def upload(size: int) -> io.BytesIO:
+    file = io.BytesIO(b"x" * size)
+    file.name = "a.bin"
+    return file
+
+
+@pytest.mark.parametrize("page", ["account_login", "account_reset_password", "classes"])
+def test_a_large_file_is_refused_before_it_is_kept(db, page):
+    response = Client().post(reverse(page), {"login": "a@b.example", "file": upload(3_000_000)})
+    assert response.status_code == 400
+    assert "too large" in response.content.decode()
+
+
+@pytest.mark.parametrize("encoding", ["unicode_escape", "utf-7", "utf-16"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_text_is_read_as_utf_8_and_as_nothing_else(db, encoding, method):
+    kind = f"multipart/form-data; boundary=x; charset={encoding}"
+    path = "/sign-in/?next=/classes/%3Fq=a%5Cud800"
+    response = Client().generic(method.upper(), path, b"--x--\r\n", content_type=kind)
+    assert response.status_code == 400
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "no-such-encoding"])
+def test_a_browser_that_says_its_encoding_is_heard(db, encoding):
+    kind = f"text/plain; charset={encoding}"
+    assert Client().get("/sign-in/", CONTENT_TYPE=kind).status_code == 200
