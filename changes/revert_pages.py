@@ -20,10 +20,11 @@ from django.http import HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts.in_school import MemberRequest
 from accounts.models import Membership, School
+from accounts.posting import posted_or_back_to
 
 from . import naming, registry, revert, school_time
 from .deciding import CannotProject, KeysClash, MayNotDecide
@@ -228,7 +229,7 @@ def preview(request: MemberRequest) -> HttpResponseBase:
     return _preview(request, form, _look(request, form))
 
 
-@require_POST
+@posted_or_back_to("admin:revert")
 def execute(request: MemberRequest) -> HttpResponseBase:
     """Revert what is ticked, if it is still what the preview showed."""
     form = CriteriaForm(request.POST, school=request.member.school)
@@ -275,7 +276,7 @@ def lift_preview(request: MemberRequest, number: int) -> HttpResponseBase:
     return _lift_preview(request, decision, _look_at_lift(request, decision))
 
 
-@require_POST
+@posted_or_back_to("admin:lift_preview")
 def lift_execute(request: MemberRequest, number: int) -> HttpResponseBase:
     """Lift what is ticked, if it is still what the preview showed."""
     decision = _revert_or_404(number)

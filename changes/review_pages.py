@@ -15,9 +15,10 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts.in_school import MemberRequest, as_uuid
+from accounts.posting import posted_or_back_to
 
 from . import naming, review
 from . import queue as waiting
@@ -123,7 +124,7 @@ def change_set(request: MemberRequest, change_set_id: uuid.UUID) -> HttpResponse
     return TemplateResponse(request, "changes/change_set.html", context)
 
 
-@require_POST
+@posted_or_back_to("admin:review")
 def confirm(request: MemberRequest) -> HttpResponseBase:
     """Say what will and will not be done, and why; nothing is done yet."""
     choice = Choice(request.POST)
@@ -133,7 +134,7 @@ def confirm(request: MemberRequest) -> HttpResponseBase:
     return _confirmation(request, choice)
 
 
-@require_POST
+@posted_or_back_to("admin:review")
 def decide(request: MemberRequest) -> HttpResponseBase:
     """Do what the confirmation page listed, whole, or nothing of it."""
     choice = Choice(request.POST)

@@ -9,9 +9,10 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.in_school import MemberRequest, as_uuid, in_school
+from accounts.posting import posted_or_back_to
 from changes.propose import NothingSaved
 from grading import missing_pupil, search
 from grading.access import access_section, note_visit
@@ -33,7 +34,7 @@ def look_for(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
     return TemplateResponse(request, page, context)
 
 
-@require_POST
+@posted_or_back_to("missing-pupil")
 @in_school()
 def enrol(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
     """Put a pupil of the school into the class."""
