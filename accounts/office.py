@@ -8,10 +8,26 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.views.main import ChangeList
+from django.db import DataError, transaction
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern
+
+
+class OfficeList(ChangeList):
+    """A list that is filtered by its own filters alone.
+
+    Django takes any lookup on any column from the address, regular expressions among them.
+    """
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        found = super().get_filters(request)
+        _specs, _has_filters, left_over, *_ = found
+        if left_over:
+            raise DisallowedModelAdminLookup(f"No filter of this list asks for {list(left_over)}.")
+        return found
 
 
 class OfficeAdmin(admin.ModelAdmin):
@@ -52,14 +68,21 @@ class OfficeAdmin(admin.ModelAdmin):
         kept = ("_changelist", "_add", "_change")
         return [url for url in super().get_urls() if (url.name or "").endswith(kept)]
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return OfficeList
+
     def names_of(self, rows: Iterable[Any]) -> dict[Any, str]:
         """Return what people call these rows, by primary key."""
         return {row.pk: str(row) for row in rows}
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Give each row of the page its name, all of them in one go."""
-        changelist = super().get_changelist_instance(request)
-        rows = list(changelist.result_list)
+        try:
+            with transaction.atomic():  # what comes instead reads the database too
+                changelist = super().get_changelist_instance(request)
+                rows = list(changelist.result_list)
+        except DataError as unreadable:  # a NUL in a filter's value, for one
+            raise DisallowedModelAdminLookup("A filter's value is none.") from unreadable
         names = self.names_of(rows)
         for row in rows:
             row.called = names[row.pk]
