@@ -24,8 +24,8 @@ demo: environment ## serve the sample school on http://127.0.0.1:8000 (PORT=8001
 demo-reset: environment ## forget the demo's data and start it afresh
 	@exec $(RUN) tools/demo.py --port "$(PORT)" --reset
 
-test: environment ## run the tests (ARGS="tests/test_x.py -k y" for some of them)
-	@exec $(WITH_POSTGRES) $(RUN) -m pytest $(ARGS)
+test: environment ## run the tests, two at a time (ARGS="tests/test_x.py -k y" for some of them)
+	@exec $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 check: environment ## run the linters, the type checker and what else can be said without the tests
 	.venv/bin/ruff check .

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection, connections
+from django.db import connections
 from psycopg import sql
 from pytest_django.live_server_helper import LiveServer
 
@@ -99,7 +99,8 @@ def own_database(django_db_setup: str, django_db_blocker: Any, request: Any) -> 
     """A copy of the template database for one test that commits; connections of its own."""
     name = f"{django_db_setup}_copy"
     with django_db_blocker.unblock():
-        connection.close()
+        for alias in settings.DATABASES:  # a template is copied only while nobody is in it
+            connections[alias].close()
         _drop(name)
         _create(name, django_db_setup)
         _use(name)

@@ -168,6 +168,7 @@ def test_the_keyboard_alone_marks_a_class_and_adds_a_pupil(site, page):
     tab_to(".page-head a.button")
     page.keyboard.press("Enter")
     page.wait_for_url("**/pupil/")
+    expect(page.get_by_label("Name or number")).to_be_focused()
     page.keyboard.type("Wren Ashdown")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Nobody found")).to_be_visible()
@@ -178,7 +179,8 @@ def test_the_keyboard_alone_marks_a_class_and_adds_a_pupil(site, page):
     tab_to("main .button.primary")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**{sheet_of(site)}?pupil=*")
-    page.keyboard.type("64")  # the new pupil's mark has the focus
+    expect(mark(page, "Ashdown, Wren")).to_be_focused()
+    page.keyboard.type("64")
     page.keyboard.press("Enter")
     expect(answer(page, "Ashdown, Wren")).to_contain_text("awaiting approval")
     assert sorted(waiting(site)) == ["61", "62", "63", "64"]

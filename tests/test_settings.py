@@ -13,7 +13,8 @@ from accounts import checks
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = (
-    "DEBUG SECRET_KEY ALLOWED_HOSTS DATABASE_URL DATABASE_OWNER_URL TRUSTED_PROXIES INSECURE_HTTP"
+    "DEBUG SECRET_KEY ALLOWED_HOSTS DATABASE_URL DATABASE_OWNER_URL TRUSTED_PROXIES INSECURE_HTTP "
+    "DJANGO_ALLOW_ASYNC_UNSAFE"  # of the browser tests
     " DJANGO_ALLOW_ASYNC_UNSAFE"  # set for the browser's sake
 )
 SECRET = "a-long-random-text-for-nobody-but-this-test-0123456789"
