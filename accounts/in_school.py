@@ -21,6 +21,7 @@ from django.db import connection, transaction
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.cache import patch_cache_control
 
 from . import audit
 from .models import AuditLog, Membership, School
@@ -112,6 +113,8 @@ def in_school(role: Membership.Role | None = None) -> Callable[[View], View]:
                     response = _finish(view(request, *args, **kwargs))
                     if response.status_code >= 500:
                         transaction.set_rollback(True)
+                # Not no-store, with which a browser that goes back forgets what was typed.
+                patch_cache_control(response, private=True, no_cache=True)
                 return response
             except PermissionDenied as refusal:
                 reason = str(refusal) or "You may not open this page."

@@ -130,6 +130,12 @@ def test_a_member_works_in_their_school_and_in_its_time(as_teacher):
     assert as_teacher.get("/classes/").text == "Hill School Pacific/Auckland"
 
 
+def test_no_proxy_keeps_a_page_of_a_school_and_what_was_typed_outlives_going_back(as_teacher):
+    kept = as_teacher.get("/classes/")["Cache-Control"]
+    assert {"private", "no-cache"} <= set(kept.split(", "))
+    assert "no-store" not in kept
+
+
 def test_a_person_without_a_school_is_told_whom_to_ask(client, school):
     client.force_login(User.objects.create_user("nobody@hill.example"))
     response = client.get("/classes/")
