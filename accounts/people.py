@@ -27,7 +27,8 @@ def add(
     email = email.strip().lower()
     user = User.objects.filter(email=email).first()
     if user is None:
-        user = User.objects.create_user(email, name=name.strip())
+        # One line: mail to the person begins with it, and whoever adds people writes no mail.
+        user = User.objects.create_user(email, name=" ".join(name.split()))
     elif not user.is_active:
         raise MayNotJoin("This account was closed. Ask who runs this installation.")
     member, is_new = Membership.objects.get_or_create(

@@ -311,6 +311,13 @@ def test_a_person_is_added_by_e_mail_without_a_password(office, people):
     assert (row.user, row.detail) == (people.a.user, "n.new@hill.example: added as teacher")
 
 
+def test_a_name_is_one_line_for_the_mail_begins_with_it(office, people):
+    typed = "Ada,\r\n\r\nyour account is blocked: http://evil.example"
+    sent = {"school": people.school.pk, "email": "x@hill.example", "name": typed, "role": "teacher"}
+    assert office.post(reverse("admin:accounts_membership_add"), sent).status_code == 302
+    assert "\n" not in User.objects.get(email="x@hill.example").name
+
+
 def test_somebody_of_another_school_is_added_with_the_account_they_have(office, people):
     assert add(office, people, email="o.outsider@vale.example", name="X").status_code == 302
     assert people.outsider.user.memberships.count() == 2
