@@ -8,6 +8,7 @@ from allauth.account.models import EmailAddress
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.http import HttpResponse
+from django.test import Client
 from django.urls import NoReverseMatch, include, path, reverse
 
 from accounts import audit
@@ -462,3 +463,39 @@ def test_a_taken_slug_is_said():
     create_school()
     with pytest.raises(CommandError, match=r"--slug: .*already exists"):
         create_school(name="Another")
+
+
+# Sessions. ----------------------------------------------------------------------------------------
+
+
+def test_a_session_that_somebody_else_began_is_not_the_one_after_signing_in(client, tadhg):
+    planted = client.session
+    planted["planted"] = "yes"
+    planted.save()
+    client.cookies["sessionid"] = planted.session_key
+    sign_in(client)
+    assert client.session.session_key != planted.session_key
+    assert not client.session.exists(planted.session_key)
+
+
+@pytest.mark.parametrize("how", ["changed", "reset"])
+def test_a_new_password_ends_every_other_session(client, tadhg, how):
+    here = Client()
+    for browser in (client, here):
+        sign_in(browser)
+    new = {"password1": "another-Horse-77x", "password2": "another-Horse-77x"}
+    if how == "changed":
+        here.post("/password/", {"oldpassword": PASSWORD, **new})
+    else:
+        Client().post("/password/forgotten/", {"email": tadhg.email})
+        set_password(here, link_in(mail.outbox[-1]), new["password1"])
+    assert client.get("/classes/").url.startswith("/sign-in/")
+
+
+@pytest.mark.parametrize("header", ["Host", "X-Forwarded-Host"])
+def test_the_link_in_the_mail_leads_to_us_whatever_the_header_says(client, tadhg, header):
+    sent = client.post(
+        "/password/forgotten/", {"email": tadhg.email}, headers={header: "evil.example"}
+    )
+    assert sent.status_code == (400 if header == "Host" else 302)
+    assert [each for each in mail.outbox if "evil" in each.body] == []
