@@ -9,11 +9,13 @@ import datetime as dt
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 
+from django.db.models import F
+
 from accounts.models import Membership
 from changes import vanishing
 from changes.deciding import Act
 from changes.judgement import Judged, Why
-from changes.models import Change, Decision
+from changes.models import Change, Decision, Exclusion
 from changes.projector import Move
 from changes.propose import Draft
 from changes.registry import EXISTS, FALSE
@@ -90,6 +92,12 @@ def submit_again(copies: Sequence[Change]) -> None:
 
 def judge(judged: Sequence[Judged]) -> None:
     """Refuse what alters a standing grade without a second person or without a reason."""
+    for each in _in_place_of_what_its_author_set_aside(judged):
+        each.refuse(
+            Why.SECOND_PERSON,
+            "You have set aside the mark that stood here, of somebody else: a second person "
+            "approves the one that takes its place.",
+        )
     altering = _altering(judged)
     pending = _pending([each for each, _ in altering])
     for each, current in altering:
@@ -224,6 +232,25 @@ def _altering(judged: Sequence[Judged]) -> list[tuple[Judged, str | None]]:
         for j in about
         if j.entity_id in stands and (j.deletes or j.value != stands[j.entity_id])
     ]
+
+
+def _in_place_of_what_its_author_set_aside(judged: Sequence[Judged]) -> list[Judged]:
+    """Return the marks that nobody but their author decides on, where that author has reverted
+    somebody else's: together the two acts of one person would change a mark that stood."""
+    alone = [j for j in judged if j.decider_is_author and j.field == "grade" and j.value]
+    if not alone:
+        return []
+    set_aside = set(
+        Exclusion.objects.filter(
+            change__entity_id__in={j.entity_id for j in alone},
+            change__field="grade",
+            change__status=Change.Status.APPROVED,
+            lifted_by=None,
+        )
+        .exclude(change__author_id=F("decision__decided_by_id"))
+        .values_list("change__entity_id", "decision__decided_by_id")
+    )
+    return [j for j in alone if (j.entity_id, j.author_id) in set_aside]
 
 
 def _pending(judged: Sequence[Judged]) -> dict[uuid.UUID, GradeCorrection]:

@@ -549,3 +549,22 @@ def test_thirty_changes_cost_as_many_statements_as_three(inside):
 
     assert statements(inside.marks) == statements(ids)
     assert Change.objects.filter(author_id=inside.v.user.pk).count() == 33
+
+
+def test_nobody_changes_a_mark_that_stands_by_reverting_it_and_entering_another(inside):
+    inside.stand(inside.marks[0], "60", by=inside.t1)
+    inside.a.reverts(inside.t1, ip="10.0.1.1")
+    own = only(inside.a.types(inside.marks[0], "99"))
+    with pytest.raises(review.NotApproved, match="a second person approves"):
+        inside.a.approves(own)
+    assert inside.grade(inside.marks[0]) is None
+    inside.b.approves(own)
+    assert inside.grade(inside.marks[0]) == "99"
+    assert inside.is_equal()
+
+
+def test_who_reverts_a_mark_of_their_own_enters_it_anew(inside):
+    inside.stand(inside.marks[0], "60", by=inside.a, at=SATURDAY_NIGHT)
+    inside.a.reverts(inside.a, **THAT_NIGHT)
+    inside.a.approves(only(inside.a.types(inside.marks[0], "61")))
+    assert inside.grade(inside.marks[0]) == "61"
