@@ -29,6 +29,4 @@ class PupilRules(Rules):
         )
         for draft in drafts:
             if draft.entity_id in others:
-                draft.refuse(
-                    "In this school teachers change their own pupils only. Ask the office."
-                )
+                draft.refuse(NOT_YOUR_PUPIL)

@@ -79,15 +79,7 @@ class Person:
         **options: Any,
     ) -> Saved:
         """Type into one cell of the mark sheet, on purpose. ``options`` are those of Draft."""
-        draft = Draft(
-            entity_type="enrollment",
-            entity_id=enrollment,
-            field=field,
-            typed=text,
-            touched=True,
-            reason=reason,
-            **options,
-        )
+        draft = typed(enrollment, text, field=field, reason=reason, **options)
         return self.proposes([draft], at=at, ip=ip)
 
     def changes_cell(
@@ -261,6 +253,20 @@ class Cast:
         self.a.approves(change, use_values={change.pk: "seen"})
         change.refresh_from_db()
         return change
+
+
+def typed(
+    enrollment: uuid.UUID, text: str | None, *, field: str = "grade", **options: Any
+) -> Draft:
+    """Return what is typed on purpose into one cell of a mark sheet."""
+    return Draft(
+        entity_type="enrollment",
+        entity_id=enrollment,
+        field=field,
+        typed=text,
+        touched=True,
+        **options,
+    )
 
 
 def only(saved: Saved) -> Change:

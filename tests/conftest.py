@@ -203,3 +203,20 @@ def site(own_database: str, settings: Any) -> Iterator[Site]:
     finally:
         server.stop()
         connections.close_all()
+
+
+@pytest.fixture
+def complaints(page: Any) -> list[str]:
+    """What the browser complains of: scripts, the content policy. (It also calls each refusal an
+    error, as "Failed to load resource"; those are meant.)"""
+    found: list[str] = []
+    page.on(
+        "console",
+        lambda message: (
+            found.append(message.text)
+            if message.type == "error" and "Failed to load resource" not in message.text
+            else None
+        ),
+    )
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found

@@ -13,6 +13,22 @@ from changes.propose import creation
 from grading.sheet import digest_of
 from tests.cast import Cast, Person
 
+OUTSIDE_EVERY_SCHOOL = {
+    "home",
+    "switch_school",
+    "healthz",
+    "account_login",
+    "account_inactive",
+    "account_logout",
+    "account_change_password",
+    "account_set_password",
+    "account_reset_password",
+    "account_reset_password_done",
+    "account_reset_password_from_key",
+    "account_reset_password_from_key_done",
+}
+"""Names of pages outside every school; they show nothing of one."""
+
 
 class Browser(Client):
     """A signed-in browser without JavaScript: it knows the school that its pages were made for."""

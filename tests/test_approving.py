@@ -16,7 +16,7 @@ from changes.propose import Draft, creation, propose
 from changes.review import NoSuchChange, NotApproved
 from grading.models import Enrollment, GradeCorrection, GradingScale, Section
 from students.models import Student
-from tests.cast import make_scale, only, open_changes
+from tests.cast import make_scale, only, open_changes, typed
 
 
 def refusal(act, *changes, **options):
@@ -70,19 +70,8 @@ def test_a_teacher_and_a_closed_account_of_the_office_decide_nothing(inside):
             with pytest.raises(MayNotDecide):
                 act(change)
     with pytest.raises(MayNotDecide):
-        people.t2.enters([_mark(people.marks[0], "80")])
+        people.t2.enters([typed(people.marks[0], "80")])
     assert open_changes() == {change.pk}
-
-
-def _mark(enrollment, text, **options):
-    return Draft(
-        entity_type="enrollment",
-        entity_id=enrollment,
-        field="grade",
-        typed=text,
-        touched=True,
-        **options,
-    )
 
 
 # What can be approved. ----------------------------------------------------------------------------
@@ -234,7 +223,7 @@ def test_thirty_marks_with_one_in_conflict(inside, what_can_be):
     ]
     people.a.enters([d for drafts in (*students, *enrolments) for d in drafts], whole=True)
     ids = [drafts[0].entity_id for drafts in enrolments]
-    marks = people.t1.proposes([_mark(each, "70") for each in ids]).changes
+    marks = people.t1.proposes([typed(each, "70") for each in ids]).changes
     people.a.approves(only(people.t2.types(ids[4], "40")))
     if not what_can_be:
         with pytest.raises(NotApproved, match="“40”") as stopped:
@@ -473,7 +462,7 @@ def test_a_mark_of_a_deleted_enrolment_is_refused_and_says_so(inside):
 @pytest.mark.parametrize("kind", [Decision.Kind.DIRECT, Decision.Kind.IMPORT])
 def test_a_direct_edit_is_a_change_set_approved_at_once_and_can_be_reverted(inside, kind):
     people = inside
-    entered = people.a.enters([_mark(people.marks[0], "70")], kind=kind)
+    entered = people.a.enters([typed(people.marks[0], "70")], kind=kind)
     assert people.grade(people.marks[0]) == "70"
     assert entered.waiting == []
     change = only(entered.saved)
@@ -490,7 +479,7 @@ def test_a_direct_edit_in_which_one_change_conflicts_leaves_nothing_behind(insid
     shown = people.stand(people.marks[0], "yes", by=people.t1, field="comment")
     people.stand(people.marks[0], "no", by=people.t2, field="comment")
     drafts = [
-        _mark(people.marks[1], "70"),
+        typed(people.marks[1], "70"),
         Draft(
             entity_type="enrollment",
             entity_id=people.marks[0],
@@ -508,8 +497,8 @@ def test_a_direct_edit_in_which_one_change_conflicts_leaves_nothing_behind(insid
 
 def test_a_direct_edit_is_answered_once(inside):
     people = inside
-    first = people.a.enters([_mark(people.marks[0], "70")], idempotency_key="a-key")
-    again = people.a.enters([_mark(people.marks[0], "70")], idempotency_key="a-key")
+    first = people.a.enters([typed(people.marks[0], "70")], idempotency_key="a-key")
+    again = people.a.enters([typed(people.marks[0], "70")], idempotency_key="a-key")
     assert again.saved.repeated
     assert again.saved.change_set == first.saved.change_set
     assert Change.objects.filter(entity_id=people.marks[0], field="grade").count() == 1
@@ -742,7 +731,7 @@ def test_nothing_chosen_is_said_so(inside):
 def test_a_change_of_a_save_by_somebody_else_keeps_its_author(inside):
     """Who approves is not who typed: both stand in the ledger."""
     people = inside
-    saved = propose([_mark(people.marks[0], "70")], by=people.t1.member, origin=people.t1.origin())
+    saved = propose([typed(people.marks[0], "70")], by=people.t1.member, origin=people.t1.origin())
     people.a.approves(only(saved))
     change = Change.objects.get(pk=only(saved).pk)
     assert (change.author, change.decided_by) == (people.t1.user, people.a.user)

@@ -12,7 +12,7 @@ from changes.propose import Draft, creation
 from changes.review import NotApproved, with_prerequisites
 from grading.marks import RULE, enter_marks
 from grading.models import GradeCorrection
-from tests.cast import only, open_changes
+from tests.cast import only, open_changes, typed
 
 
 def rows(enrollment=None):
@@ -21,17 +21,6 @@ def rows(enrollment=None):
     if enrollment:
         found = found.filter(enrollment_id=enrollment)
     return list(found.values_list("old_grade", "new_grade", "status"))
-
-
-def mark(enrollment, text, **options):
-    return Draft(
-        entity_type="enrollment",
-        entity_id=enrollment,
-        field="grade",
-        typed=text,
-        touched=True,
-        **options,
-    )
 
 
 # The first grade and the second. ------------------------------------------------------------------
@@ -47,7 +36,7 @@ def test_a_first_grade_is_no_correction(inside):
 def test_a_second_value_without_a_reason_is_refused_at_its_cell(inside):
     people = inside
     people.stands("60")
-    saved = people.t1.proposes([mark(people.marks[0], "70"), mark(people.marks[1], "50")])
+    saved = people.t1.proposes([typed(people.marks[0], "70"), typed(people.marks[1], "50")])
     (refused,) = saved.refused
     assert refused.entity_id == people.marks[0]
     assert refused.refused.startswith("The mark 60 stands already. Say why it changes")
@@ -114,9 +103,9 @@ def test_one_save_with_corrections_and_other_cells_has_a_row_for_each_grade_that
     people.stands("60")
     saved = people.t1.proposes(
         [
-            mark(people.marks[0], "70"),
-            mark(people.marks[1], "50"),
-            mark(people.marks[2], "AB"),
+            typed(people.marks[0], "70"),
+            typed(people.marks[1], "50"),
+            typed(people.marks[2], "AB"),
             Draft(
                 entity_type="enrollment", entity_id=people.marks[0], field="comment", typed="Good."
             ),
@@ -292,7 +281,7 @@ def test_a_direct_edit_of_a_grade_that_stands_waits_for_a_second_person_and_says
     people = inside
     people.stands("60")
     entered = people.a.enters(
-        [mark(people.marks[0], "70"), mark(people.marks[1], "50"), mark(people.marks[2], "55")],
+        [typed(people.marks[0], "70"), typed(people.marks[1], "50"), typed(people.marks[2], "55")],
         source=source,
         kind=kind,
         reason="the roster says so",
@@ -341,7 +330,7 @@ def enters(person, *drafts, **options):
 
 def test_by_default_the_instructors_first_grades_wait(inside):
     people = inside
-    change = only(enters(people.t1, mark(people.marks[0], "70")))
+    change = only(enters(people.t1, typed(people.marks[0], "70")))
     assert open_changes() == {change.pk}
 
 
@@ -349,8 +338,8 @@ def test_the_instructors_first_grades_stand_by_rule_and_nothing_else_does(at_onc
     people = at_once
     saved = enters(
         people.t1,
-        mark(people.marks[0], "70"),
-        mark(people.marks[1], "8O"),
+        typed(people.marks[0], "70"),
+        typed(people.marks[1], "8O"),
         Draft(entity_type="enrollment", entity_id=people.marks[0], field="comment", typed="Good."),
     )
     assert [d.entity_id for d in saved.refused] == [people.marks[1]]
@@ -365,15 +354,15 @@ def test_the_instructors_first_grades_stand_by_rule_and_nothing_else_does(at_onc
 
 def test_another_teachers_first_grade_waits(at_once):
     people = at_once
-    change = only(enters(people.t2, mark(people.marks[0], "70")))
+    change = only(enters(people.t2, typed(people.marks[0], "70")))
     assert open_changes() == {change.pk}
     assert people.grade(people.marks[0]) is None
 
 
 def test_a_second_grade_waits_for_a_person_whatever_the_policy(at_once):
     people = at_once
-    enters(people.t1, mark(people.marks[0], "70"))
-    change = only(enters(people.t1, mark(people.marks[0], "80", reason="recount")))
+    enters(people.t1, typed(people.marks[0], "70"))
+    change = only(enters(people.t1, typed(people.marks[0], "80", reason="recount")))
     assert open_changes() == {change.pk}
     assert people.grade(people.marks[0]) == "70"
     people.a.approves(change)
@@ -383,8 +372,8 @@ def test_a_second_grade_waits_for_a_person_whatever_the_policy(at_once):
 def test_a_first_grade_over_anothers_that_stands_unseen_waits(at_once):
     """T1's page shows nothing, and meanwhile the office has entered 60: no rule decides that."""
     people = at_once
-    people.a.enters([mark(people.marks[0], "60")])
-    saved = enters(people.t1, mark(people.marks[0], "70", base=None, reason="my list"))
+    people.a.enters([typed(people.marks[0], "60")])
+    saved = enters(people.t1, typed(people.marks[0], "70", base=None, reason="my list"))
     assert open_changes() == {only(saved).pk}
     assert people.grade(people.marks[0]) == "60"
 
@@ -406,14 +395,14 @@ def test_emptying_and_the_mark_of_a_waiting_pupil_wait_and_stand_once_the_pupil_
 def test_a_save_of_first_grades_sent_twice_counts_once(at_once):
     people = at_once
     for repeated in (False, True):
-        saved = enters(people.t1, mark(people.marks[0], "70"), idempotency_key="a-key")
+        saved = enters(people.t1, typed(people.marks[0], "70"), idempotency_key="a-key")
         assert saved.repeated is repeated
     assert Decision.objects.filter(rule=RULE).count() == 1
 
 
 def test_what_stood_by_rule_is_found_and_reverted_by_its_author_and_window(at_once):
     people = at_once
-    saved = enters(people.t1, mark(people.marks[0], "70"))
+    saved = enters(people.t1, typed(people.marks[0], "70"))
     at = saved.change_set.received_at
     people.a.reverts(people.t1, start=at, end=at + dt.timedelta(minutes=1))
     assert people.grade(people.marks[0]) is None

@@ -20,25 +20,10 @@ from accounts.in_school import enter
 from accounts.models import School
 from changes.models import Change, ChangeSet, Decision, Exclusion
 from tests.cast import Cast, Person, make_person, only
-from tests.pages import Browser, without_tokens
+from tests.pages import OUTSIDE_EVERY_SCHOOL, Browser, without_tokens
 from tests.test_law import fill
 
-OPEN_TO_ALL = {
-    "home",
-    "switch_school",
-    "healthz",
-    "account_login",
-    "account_inactive",
-    "account_logout",
-    "account_change_password",
-    "account_set_password",
-    "account_reset_password",
-    "account_reset_password_done",
-    "account_reset_password_from_key",
-    "account_reset_password_from_key_done",
-    "admin:login",
-}
-"""Pages outside every school; they show nothing of one."""
+OPEN_TO_ALL = OUTSIDE_EVERY_SCHOOL | {"admin:login"}
 
 NOBODY = uuid.UUID("018f0000-0000-7000-8000-000000000000")
 

@@ -14,23 +14,6 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def complaints(page: Page) -> list[str]:
-    """What the browser complains of: scripts, the content policy. (It also calls each refusal an
-    error, as "Failed to load resource"; those are meant.)"""
-    found: list[str] = []
-    page.on(
-        "console",
-        lambda message: (
-            found.append(message.text)
-            if message.type == "error" and "Failed to load resource" not in message.text
-            else None
-        ),
-    )
-    page.on("pageerror", lambda error: found.append(str(error)))
-    return found
-
-
-@pytest.fixture
 def busy(site):
     """Something of every kind waits, and V had a Saturday night."""
     people, at = site.people, SATURDAY_NIGHT

@@ -16,6 +16,7 @@ from changes.propose import Draft, creation
 from grading.models import Enrollment
 from students.models import Student
 from tests.cast import make_person, make_scale
+from tests.pages import OUTSIDE_EVERY_SCHOOL
 
 LISTS = [
     "students_student",
@@ -33,20 +34,6 @@ LISTS = [
     "accounts_membership",
     "accounts_auditlog",
 ]
-OUTSIDE_EVERY_SCHOOL = {
-    "home",
-    "switch_school",
-    "healthz",
-    "account_login",
-    "account_inactive",
-    "account_logout",
-    "account_change_password",
-    "account_set_password",
-    "account_reset_password",
-    "account_reset_password_done",
-    "account_reset_password_from_key",
-    "account_reset_password_from_key_done",
-}
 
 
 @pytest.fixture

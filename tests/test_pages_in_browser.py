@@ -42,23 +42,6 @@ def second_browser(browser: Browser, **options) -> Iterator[Page]:
         context.close()
 
 
-@pytest.fixture
-def complaints(page: Page) -> list[str]:
-    """What the browser complains of: scripts, the content policy. (It also calls each refusal an
-    error, as "Failed to load resource"; those are meant.)"""
-    found: list[str] = []
-    page.on(
-        "console",
-        lambda message: (
-            found.append(message.text)
-            if message.type == "error" and "Failed to load resource" not in message.text
-            else None
-        ),
-    )
-    page.on("pageerror", lambda error: found.append(str(error)))
-    return found
-
-
 def test_marks_typed_cell_by_cell_stay_and_nobody_else_sees_them(site, page, browser, complaints):
     site.enter(page, site.people.t1, sheet_of(site))
     for pupil, text in (("Abbott, Ada", "72"), ("Brown, Ben", "80.0"), ("Carter, Cleo", "ab")):
