@@ -7,6 +7,7 @@ decisions: positions and numbers do, and they are given under the lock.
 
 import contextlib
 import dataclasses
+import datetime as dt
 import hashlib
 import json
 import uuid
@@ -324,7 +325,7 @@ def _seal(act: Act) -> None:
         "ip": act.origin.ip,
         "user_agent": act.origin.user_agent,
         "session": act.origin.session,
-        "decided_at": act.origin.at.isoformat(),
+        "decided_at": act.origin.at.astimezone(dt.UTC).isoformat(),
         "reason": act.reason,
         "criteria": act.criteria,
         "undoes": str(act.undoes.pk) if act.undoes else None,

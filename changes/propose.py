@@ -5,6 +5,7 @@ not lose a sheet. Call everything here inside a school.
 """
 
 import dataclasses
+import datetime as dt
 import enum
 import hashlib
 import json
@@ -270,7 +271,7 @@ def facts_of(change: Change, change_set: ChangeSet) -> dict[str, Any]:
         "change_set": str(change.change_set_id),
         "author": str(change.author_id),
         "ip": change_set.ip,
-        "received_at": change_set.received_at.isoformat(),
+        "received_at": change_set.received_at.astimezone(dt.UTC).isoformat(),
         "entity_type": change.entity_type,
         "entity_id": str(change.entity_id),
         "field": change.field,
