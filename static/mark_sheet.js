@@ -1,6 +1,6 @@
 /*
   The mark sheet, beyond what htmx does: each edit gets a key, so that one sent twice counts once;
-  a refused cell is marked as such and keeps what was typed; Enter goes to the next pupil.
+  a refused cell is marked as such and keeps what was typed; and the keys are a spreadsheet's.
   Without this file the sheet is one form with a button.
 */
 (function () {
@@ -77,12 +77,14 @@
       cell.setAttribute("data-unsaved", "");
     } else {
       var kept = answer.querySelector("[data-saved]");
+      var wrote = cell.dataset.sent;
       cell.removeAttribute("aria-invalid");
       cell.removeAttribute("data-unsaved");
       // "80.0" was saved as 80: say so, unless something else is being typed by now.
       if (kept && cell.matches(".grade") && cell.value === cell.dataset.sent) {
         cell.value = kept.dataset.saved;
       }
+      wasSaved(cell, wrote);
     }
     say(cell, answer);
     count();
@@ -136,26 +138,331 @@
     }
   });
 
-  form.addEventListener("keydown", function (event) {
-    if (event.key !== "Enter" || event.isComposing || event.target.tagName !== "INPUT") {
+  // The last text of a cell that was sent, or came with the page.
+  var lastText = new Map();
+
+  function given(cell) {
+    return lastText.has(cell) ? lastText.get(cell) : cell.defaultValue;
+  }
+
+  // What can be undone: lists of steps, one list for each edit, paste or fill.
+  var edits = [];
+  var together = null;
+  var undoing = false;
+
+  function wasSaved(cell, wrote) {
+    if (lastText.get(cell) === wrote && cell.matches(".grade") && !("unsent" in cell.dataset)) {
+      lastText.set(cell, cell.value);
+    }
+    edits.forEach(function (steps) {
+      steps.forEach(function (step) {
+        if (step.cell === cell && step.after === wrote) {
+          step.after = given(cell);
+        }
+      });
+    });
+  }
+
+  // Before htmx sends it.
+  form.addEventListener("change", function (event) {
+    var cell = event.target;
+    if (!cell.matches(".cell")) {
       return;
     }
-    // Never the whole form: it would load the page anew.
+    var before = given(cell);
+    if (event.isTrusted && cell.value === before) {
+      event.stopPropagation(); // restored, or typed back: there is nothing to send
+      return;
+    }
+    if (cell.value !== before && !undoing) {
+      var step = {cell: cell, before: before, after: cell.value};
+      if (together) {
+        together.push(step);
+      } else {
+        edits.push([step]);
+      }
+    }
+    lastText.set(cell, cell.value);
+  }, true);
+
+  // As if it were typed and left.
+  function put(cell, text) {
+    if (cell.readOnly || cell.value === text) {
+      return false;
+    }
+    cell.value = text;
+    cell.dataset.edit = newKey();
+    window.htmx.trigger(cell, "change");
+    return true;
+  }
+
+  function putTogether(pairs) {
+    together = [];
+    pairs.forEach(function (pair) { put(pair[0], pair[1]); });
+    var steps = together;
+    together = null;
+    if (steps.length) {
+      edits.push(steps);
+    }
+    return steps.length;
+  }
+
+  function undo() {
+    while (edits.length) {
+      var steps = edits.pop().filter(function (step) {
+        // Typed over since, or never taken: not what a person means to undo.
+        return step.cell.value === step.after && !step.cell.hasAttribute("aria-invalid");
+      });
+      if (steps.length) {
+        undoing = true;
+        steps.forEach(function (step) { put(step.cell, step.before); });
+        undoing = false;
+        go(steps[0].cell);
+        return;
+      }
+    }
+  }
+
+  // Cells as a table: columns of the whole sheet, from the first pupil to the last.
+  function columnOf(cell) {
+    var kind = cell.matches(".grade") ? ".cell.grade" : ".cell.comment";
+    return Array.prototype.slice.call(form.querySelectorAll(kind));
+  }
+
+  function below(cell, by) {
+    var column = columnOf(cell);
+    return column[column.indexOf(cell) + by];
+  }
+
+  function beside(cell, kind) {
+    return cell.closest("tr").querySelector(kind);
+  }
+
+  function go(cell) {
+    if (cell) {
+      cell.focus();
+      if (cell.matches(".comment")) {
+        // Never selected: a key would erase the whole comment.
+        cell.setSelectionRange(cell.value.length, cell.value.length);
+      }
+    }
+  }
+
+  var stood = "";
+  var pressed = false;
+
+  form.addEventListener("focusin", function (event) {
+    if (event.target.matches(".cell")) {
+      stood = event.target.value;
+      if (event.target.matches(".grade")) {
+        event.target.select();
+      }
+    }
+  });
+
+  // A click sets the caret after the focus has come: then the mark is selected once more.
+  form.addEventListener("pointerdown", function (event) {
+    pressed = event.target.matches(".cell.grade") && event.target !== document.activeElement;
+  });
+
+  form.addEventListener("click", function (event) {
+    var cell = event.target;
+    if (pressed && cell === document.activeElement && cell.selectionStart === cell.selectionEnd) {
+      cell.select();
+    }
+    pressed = false;
+  });
+
+  function restore(cell) {
+    if (cell.value !== stood) {
+      cell.value = stood;
+      if (stood === given(cell)) {
+        delete cell.dataset.unsent;
+      } else {
+        window.htmx.trigger(cell, "change"); // it was sent meanwhile
+      }
+    }
+    if (cell.matches(".grade")) {
+      cell.select();
+    }
+  }
+
+  function enter(event, cell) {
+    if (cell.matches(".comment") && (event.shiftKey || event.altKey || event.ctrlKey)) {
+      if (!event.shiftKey) {
+        event.preventDefault();
+        document.execCommand("insertText", false, "\n"); // the one way that the browser can undo
+      }
+      return;
+    }
+    if (cell.matches(".comment") && window.matchMedia("(pointer: coarse)").matches) {
+      return; // a keyboard on the screen has no other key for a new line
+    }
     event.preventDefault();
-    var cell = cellOf(event.target);
-    if (event.target !== cell) {
-      cell.focus(); // a reason: leaving its field saves it
-      return;
+    var next = below(cell, event.shiftKey ? -1 : 1);
+    if (!next && !event.shiftKey && cell.matches(".grade")) {
+      next = form.querySelector(".cell.comment");
     }
-    var marks = Array.prototype.slice.call(form.querySelectorAll(".cell.grade"));
-    var next = marks[marks.indexOf(cell) + (event.shiftKey ? -1 : 1)];
     if (next) {
-      next.focus();
-      next.select();
+      go(next);
     } else {
       cell.blur();
-      cell.focus();
+      go(cell);
     }
+  }
+
+  function upOrDown(event, cell, by) {
+    if (cell.matches(".grade")) {
+      event.preventDefault();
+      go(below(cell, by));
+      return;
+    }
+    var caret = cell.selectionStart;
+    if (caret !== cell.selectionEnd) {
+      return;
+    }
+    var rest = by < 0 ? cell.value.slice(0, caret) : cell.value.slice(caret);
+    if (rest.indexOf("\n") === -1) {
+      // Lines may also be wrapped: the browser moves first, and where it cannot, the row changes.
+      window.requestAnimationFrame(function () {
+        var now = cell.selectionStart;
+        if (now === caret || now === (by < 0 ? 0 : cell.value.length) && !wraps(cell)) {
+          go(below(cell, by));
+        }
+      });
+    }
+  }
+
+  function wraps(cell) {
+    var style = window.getComputedStyle(cell);
+    var padding = parseFloat(style.paddingTop) + parseFloat(style.paddingBottom);
+    var lines = (cell.scrollHeight - padding) / parseFloat(style.lineHeight);
+    return Math.round(lines) > cell.value.split("\n").length;
+  }
+
+  function across(event, cell, by) {
+    var end = by < 0 ? 0 : cell.value.length;
+    var whole = cell.matches(".grade") && cell.selectionStart === 0;
+    var there = by < 0 ? cell.selectionStart : cell.selectionEnd;
+    if (there !== end || (cell.selectionStart !== cell.selectionEnd && !whole)) {
+      return;
+    }
+    var next = by < 0 && cell.matches(".comment") ? beside(cell, ".cell.grade") : null;
+    if (by > 0 && cell.matches(".grade")) {
+      next = beside(cell, ".cell.comment");
+    }
+    if (next) {
+      event.preventDefault();
+      go(next);
+    }
+  }
+
+  form.addEventListener("keydown", function (event) {
+    var cell = cellOf(event.target);
+    if (!cell || event.isComposing) {
+      return;
+    }
+    if (event.target !== cell) {
+      if (event.key === "Enter" && event.target.tagName === "INPUT") {
+        // Never the whole form: it would load the page anew. Leaving a reason saves it.
+        event.preventDefault();
+        cell.focus();
+      }
+      return;
+    }
+    var key = event.key.toLowerCase();
+    var chord = event.ctrlKey || event.metaKey;
+    if (key === "enter") {
+      enter(event, cell);
+    } else if (chord && !event.shiftKey && !event.altKey && key === "z") {
+      if (edits.length && cell.value === given(cell)) {
+        event.preventDefault();
+        undo();
+      }
+    } else if (chord && !event.shiftKey && !event.altKey && key === "d") {
+      event.preventDefault();
+      var above = below(cell, -1);
+      if (above) {
+        put(cell, above.value);
+        go(cell);
+      }
+    } else if (chord || event.altKey || event.shiftKey) {
+      return;
+    } else if (key === "arrowup" || key === "arrowdown") {
+      upOrDown(event, cell, key === "arrowup" ? -1 : 1);
+    } else if (key === "arrowleft" || key === "arrowright") {
+      across(event, cell, key === "arrowleft" ? -1 : 1);
+    } else if (key === "f2") {
+      event.preventDefault();
+      cell.setSelectionRange(cell.value.length, cell.value.length);
+    } else if (key === "escape") {
+      event.preventDefault();
+      restore(cell);
+    }
+  });
+
+  // Lines and tabs, as spreadsheets write them: a cell with either in it stands in quotes.
+  function block(text) {
+    var rows = [[]];
+    var cells = /(?:"((?:[^"]|"")*)"|([^\t\n]*))(\t|\n|$)/gy;
+    var source = text.replace(/\r\n?/g, "\n").replace(/\n$/, "");
+    var found;
+    while ((found = cells.exec(source)) !== null) {
+      var plain = found[1] === undefined ? found[2] : found[1].replace(/""/g, '"');
+      rows[rows.length - 1].push(plain);
+      if (found[3] === "") {
+        break;
+      }
+      if (found[3] === "\n") {
+        rows.push([]);
+      }
+    }
+    return rows;
+  }
+
+  function tell(words) {
+    var notice = form.querySelector("[data-pasted]");
+    notice.textContent = words;
+    notice.hidden = !words;
+  }
+
+  function counted(n, one, many) {
+    return n + " " + (n === 1 ? one : many);
+  }
+
+  form.addEventListener("paste", function (event) {
+    var cell = event.target;
+    if (!cell.matches(".cell.grade") || cell.readOnly) {
+      return;
+    }
+    var rows = block(event.clipboardData.getData("text/plain"));
+    var width = Math.max.apply(null, rows.map(function (row) { return row.length; }));
+    if (rows.length === 1 && width === 1) {
+      return; // text, for the browser
+    }
+    event.preventDefault();
+    if (width > 2) {
+      tell("Nothing was pasted: the block has " + width + " columns. Copy the marks, or the marks and beside them the comments.");
+      return;
+    }
+    // Those who wait for a place stand apart: a block never runs over to them.
+    var marks = Array.prototype.slice.call(cell.closest("tbody").querySelectorAll(".cell.grade"));
+    marks = marks.slice(marks.indexOf(cell));
+    var pairs = [];
+    rows.slice(0, marks.length).forEach(function (row, n) {
+      pairs.push([marks[n], row[0].trim()]);
+      if (row.length > 1) {
+        pairs.push([beside(marks[n], ".cell.comment"), row[1]]);
+      }
+    });
+    var filled = putTogether(pairs);
+    var over = rows.length - marks.length;
+    var words = counted(filled, "entry was", "entries were") + " pasted.";
+    if (over > 0) {
+      words += " " + counted(over, "line", "lines") + " of the block did not fit: the class ends here.";
+    }
+    tell(words);
+    go(cell);
   });
 
   offerToSave();

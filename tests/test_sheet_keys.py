@@ -1,0 +1,245 @@
+"""The keys of a spreadsheet on the mark sheet, in a real browser."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from changes.models import Change
+from tests.cast import only
+from tests.pages import more_pupils
+
+pytestmark = pytest.mark.browser
+
+ADA, BEN, CLEO = "Abbott, Ada", "Brown, Ben", "Carter, Cleo"
+
+
+def sheet_of(site) -> str:
+    return f"/classes/{site.people.section}/"
+
+
+def mark(page: Page, pupil: str):
+    return page.get_by_label(f"Mark of {pupil}")
+
+
+def comment(page: Page, pupil: str):
+    return page.get_by_label(f"Comment on {pupil}")
+
+
+def answer(page: Page, pupil: str, field: str = "Mark"):
+    """What stands beside the cell of a pupil."""
+    return page.locator(f'tr:has(th:has-text("{pupil}")) td[data-label="{field}"] .answer')
+
+
+def saved(page: Page, pupil: str, field: str = "Mark") -> None:
+    expect(answer(page, pupil, field)).to_contain_text("awaiting approval")
+
+
+def proposed(site, field="grade") -> list[str | None]:
+    """Every text that was proposed, in the order it came."""
+    with site.inside():
+        changes = Change.objects.filter(field=field).order_by("id")
+        return list(changes.values_list("value", flat=True))
+
+
+def paste(page: Page, text: str) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("text => navigator.clipboard.writeText(text)", text)
+    page.keyboard.press("Control+v")
+
+
+def selected(cell) -> str:
+    return cell.evaluate("e => e.value.slice(e.selectionStart, e.selectionEnd)")
+
+
+@pytest.fixture
+def sheet(site, page) -> Page:
+    site.enter(page, site.people.t1, sheet_of(site))
+    return page
+
+
+def test_enter_goes_down_the_column_and_then_to_the_top_of_the_next(sheet):
+    mark(sheet, ADA).focus()
+    for pupil in (ADA, BEN, CLEO):
+        expect(mark(sheet, pupil)).to_be_focused()
+        sheet.keyboard.press("Enter")
+    for pupil in (ADA, BEN, CLEO):
+        expect(comment(sheet, pupil)).to_be_focused()
+        sheet.keyboard.press("Enter")
+    expect(comment(sheet, CLEO)).to_be_focused()
+    mark(sheet, CLEO).focus()
+    sheet.keyboard.press("Shift+Enter")
+    expect(mark(sheet, BEN)).to_be_focused()
+
+
+def test_arrows_move_by_row_and_at_the_ends_of_a_mark_across(sheet):
+    mark(sheet, ADA).focus()
+    sheet.keyboard.press("ArrowUp")
+    expect(mark(sheet, ADA)).to_be_focused()
+    sheet.keyboard.press("ArrowDown")
+    expect(mark(sheet, BEN)).to_be_focused()
+    sheet.keyboard.type("57")
+    sheet.keyboard.press("ArrowLeft")
+    sheet.keyboard.press("ArrowLeft")
+    sheet.keyboard.press("ArrowRight")
+    expect(mark(sheet, BEN)).to_be_focused()
+    sheet.keyboard.press("ArrowRight")
+    sheet.keyboard.press("ArrowRight")
+    expect(comment(sheet, BEN)).to_be_focused()
+    saved(sheet, BEN)
+    sheet.keyboard.press("ArrowLeft")
+    expect(mark(sheet, BEN)).to_be_focused()
+    sheet.keyboard.press("Tab")
+    expect(comment(sheet, BEN)).to_be_focused()
+
+
+def test_in_a_comment_the_arrows_leave_only_from_its_first_and_last_line(site, sheet):
+    comment(sheet, BEN).focus()
+    sheet.keyboard.type("One")
+    sheet.keyboard.press("Shift+Enter")
+    sheet.keyboard.type("Two")
+    sheet.keyboard.press("Alt+Enter")
+    sheet.keyboard.type("Three")
+    expect(comment(sheet, BEN)).to_have_value("One\nTwo\nThree")
+    sheet.keyboard.press("ArrowUp")
+    sheet.keyboard.press("ArrowUp")
+    expect(comment(sheet, BEN)).to_be_focused()
+    sheet.keyboard.press("Home")
+    sheet.keyboard.press("ArrowUp")
+    expect(comment(sheet, ADA)).to_be_focused()
+    saved(sheet, BEN, "Comment")
+    assert proposed(site, "comment") == ["One\nTwo\nThree"]
+    sheet.keyboard.press("ArrowDown")
+    expect(comment(sheet, BEN)).to_be_focused()
+    sheet.keyboard.press("ArrowDown")
+    expect(comment(sheet, CLEO)).to_be_focused()
+
+
+def test_typing_replaces_a_mark_f2_edits_it_and_escape_restores_it(site, sheet):
+    for text in ("61", "72"):
+        mark(sheet, ADA).click()
+        sheet.keyboard.type(text)
+        sheet.keyboard.press("Enter")
+        expect(mark(sheet, ADA)).to_have_value(text)
+    saved(sheet, ADA)
+    mark(sheet, ADA).focus()
+    assert selected(mark(sheet, ADA)) == "72"
+    sheet.keyboard.press("F2")
+    sheet.keyboard.type(".5")
+    expect(mark(sheet, ADA)).to_have_value("72.5")
+    sheet.keyboard.press("Escape")
+    expect(mark(sheet, ADA)).to_have_value("72")
+    sheet.keyboard.press("Enter")
+    mark(sheet, BEN).fill("50")
+    sheet.keyboard.press("Enter")
+    saved(sheet, BEN)
+    assert proposed(site) == ["61", "72", "50"]
+
+
+def test_ctrl_z_undoes_the_text_being_typed_and_then_what_was_saved(site, sheet):
+    for pupil, text in ((ADA, "61"), (ADA, "72.0"), (BEN, "50")):
+        mark(sheet, pupil).click()
+        sheet.keyboard.type(text)
+        sheet.keyboard.press("Enter")
+        saved(sheet, pupil)
+    expect(sheet.get_by_text("2 awaiting approval")).to_be_visible()
+    expect(mark(sheet, ADA)).to_have_value("72")
+    comment(sheet, CLEO).click()
+    sheet.keyboard.type("x")
+    sheet.keyboard.press("Control+z")  # the browser's own
+    expect(comment(sheet, CLEO)).to_have_value("")
+    expect(mark(sheet, BEN)).to_have_value("50")
+    sheet.keyboard.press("Control+z")
+    expect(mark(sheet, BEN)).to_have_value("")
+    expect(mark(sheet, BEN)).to_be_focused()
+    expect(answer(sheet, BEN)).to_contain_text("cleared")
+    sheet.keyboard.press("Control+z")
+    expect(mark(sheet, ADA)).to_have_value("61")
+    expect(mark(sheet, ADA)).to_be_focused()
+    expect(sheet.get_by_role("status")).to_contain_text(f"Mark of {ADA}")
+    assert proposed(site) == ["61", "72", "50", None, "61"]
+
+
+def test_ctrl_d_fills_down_from_the_cell_above(site, sheet):
+    mark(sheet, ADA).focus()
+    sheet.keyboard.type("61")
+    sheet.keyboard.press("Enter")
+    sheet.keyboard.press("Control+d")
+    sheet.keyboard.press("Enter")
+    sheet.keyboard.press("Control+d")
+    for pupil in (ADA, BEN, CLEO):
+        expect(mark(sheet, pupil)).to_have_value("61")
+        saved(sheet, pupil)
+    sheet.keyboard.press("Control+z")
+    expect(mark(sheet, CLEO)).to_have_value("")
+    expect(answer(sheet, CLEO)).to_contain_text("cleared")
+    assert proposed(site) == ["61", "61", "61", None]
+
+
+def test_a_pasted_block_lands_cell_for_cell_and_each_refusal_stands_at_its_cell(site, sheet):
+    mark(sheet, ADA).focus()
+    paste(sheet, '61\tAsks "why".\r\n1000\t"Two\nlines, ""quoted"""\r\nab\t\r\n')
+    saved(sheet, ADA)
+    saved(sheet, ADA, "Comment")
+    expect(answer(sheet, BEN)).to_contain_text("1000 is out of bounds")
+    expect(mark(sheet, BEN)).to_have_value("1000")
+    expect(comment(sheet, BEN)).to_have_value('Two\nlines, "quoted"')
+    saved(sheet, BEN, "Comment")
+    expect(mark(sheet, CLEO)).to_have_value("AB")
+    expect(sheet.get_by_text("5 entries were pasted.")).to_be_visible()
+    assert sorted(map(str, proposed(site))) == ["61", "AB"]
+    sheet.keyboard.press("Control+z")
+    for pupil in (ADA, CLEO):
+        expect(mark(sheet, pupil)).to_have_value("")
+        expect(answer(sheet, pupil)).to_contain_text("cleared")
+    expect(mark(sheet, BEN)).to_have_value("1000")
+
+
+def test_a_pasted_block_never_runs_beyond_the_class(site, sheet):
+    mark(sheet, BEN).focus()
+    paste(sheet, "61\n62\n63\n64\n")
+    expect(mark(sheet, BEN)).to_have_value("61")
+    expect(mark(sheet, CLEO)).to_have_value("62")
+    expect(mark(sheet, ADA)).to_have_value("")
+    expect(sheet.get_by_text("2 lines of the block did not fit")).to_be_visible()
+    saved(sheet, BEN)
+    saved(sheet, CLEO)
+    assert sorted(map(str, proposed(site))) == ["61", "62"]
+    mark(sheet, ADA).focus()
+    paste(sheet, "1\t2\t3")
+    expect(sheet.get_by_text("Nothing was pasted: the block has 3 columns")).to_be_visible()
+    expect(mark(sheet, ADA)).to_have_value("")
+
+
+def test_a_block_does_not_run_over_to_those_who_wait_for_a_place(site, page):
+    people = site.people
+    with site.inside():
+        people.a.approves(
+            *people.t1.changes_cell("enrollment", people.marks[0], status="waitlisted").changes
+        )
+    site.enter(page, people.t1, sheet_of(site))
+    mark(page, BEN).focus()
+    paste(page, "61\n62\n63\n")
+    expect(page.get_by_text("1 line of the block did not fit")).to_be_visible()
+    saved(page, CLEO)
+    expect(mark(page, ADA)).to_have_value("")
+
+
+def test_a_standing_mark_is_not_overwritten_by_a_block_without_a_reason(site, page):
+    with site.inside():
+        site.people.a.approves(only(site.people.t1.types(site.people.marks[0], "60")))
+    site.enter(page, site.people.t1, sheet_of(site))
+    mark(page, ADA).focus()
+    paste(page, "65\n70\n")
+    expect(answer(page, ADA)).to_contain_text("Say why it changes")
+    saved(page, BEN)
+    assert proposed(site) == ["60", "70"]
+
+
+def test_a_block_for_sixty_pupils_is_saved(site, page):
+    more_pupils(site.people, 57)
+    site.enter(page, site.people.t1, sheet_of(site))
+    mark(page, ADA).focus()
+    paste(page, "".join(f"{n}\tComment {n}\n" for n in range(1, 61)))
+    expect(page.get_by_text("120 entries were pasted.")).to_be_visible()
+    expect(page.get_by_text("120 awaiting approval")).to_be_visible(timeout=30_000)
+    assert sorted(map(int, filter(None, proposed(site)))) == list(range(1, 61))
+    assert len(proposed(site, "comment")) == 60
