@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import classes, missing_pupil, my_changes, sheet
+from .views import classes, missing_pupil, my_changes, pupil, sheet
 
 urlpatterns = [
     path("classes/", classes.classes, name="classes"),
@@ -12,10 +12,21 @@ urlpatterns = [
     path("classes/<uuid:section_id>/pupil/enrol/", missing_pupil.enrol, name="enrol-pupil"),
     path("classes/<uuid:section_id>/pupil/new/", missing_pupil.create, name="new-pupil"),
     path(
+        "classes/<uuid:section_id>/pupil/<uuid:enrollment_id>/",
+        pupil.pupil,
+        name="pupil-in-class",
+    ),
+    path(
+        "classes/<uuid:section_id>/pupil/<uuid:enrollment_id>/leave/",
+        pupil.leave,
+        name="pupil-leaves",
+    ),
+    path(
         "classes/<uuid:section_id>/instead/<uuid:enrollment_id>/",
         missing_pupil.instead,
         name="other-pupil",
     ),
     path("my-changes/", my_changes.my_changes, name="my-changes"),
     path("my-changes/<uuid:change_id>/withdraw/", my_changes.withdrawal, name="withdraw"),
+    path("my-changes/<uuid:change_id>/again/", my_changes.again, name="propose-again"),
 ]
