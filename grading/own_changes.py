@@ -69,6 +69,17 @@ class Line:
     def is_creation(self) -> bool:
         return self.change.field == EXISTS and self.change.value == TRUE
 
+    @property
+    def is_reference(self) -> bool:
+        if self.change.field == EXISTS:
+            return False
+        return bool(registry.get(self.change.entity_type).field(self.change.field).reference)
+
+    @property
+    def may_come_again(self) -> bool:
+        """Whether it was declined, and nothing newer of its author stands in its place."""
+        return self.state == "declined" and self.change.followed_by is None  # type: ignore[attr-defined]
+
 
 def proposed(by: Membership) -> QuerySet[Change]:
     """Return the changes of ``by``, the newest first, each with its ``state``. A new record is one

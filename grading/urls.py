@@ -28,4 +28,5 @@ urlpatterns = [
     ),
     path("my-changes/", my_changes.my_changes, name="my-changes"),
     path("my-changes/<uuid:change_id>/withdraw/", my_changes.withdrawal, name="withdraw"),
+    path("my-changes/<uuid:change_id>/again/", my_changes.again, name="propose-again"),
 ]

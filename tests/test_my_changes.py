@@ -9,9 +9,9 @@ from django.urls import reverse
 
 from accounts.in_school import enter
 from changes.models import Change
-from changes.propose import creation
+from changes.propose import Draft, creation
 from tests.cast import SATURDAY_NIGHT, only
-from tests.pages import Browser, more_pupils, without_tokens
+from tests.pages import Browser, form_of, more_pupils, without_tokens
 
 pytestmark = pytest.mark.django_db
 
@@ -214,3 +214,140 @@ def test_withdrawn_from_the_sheet_one_comes_back_to_the_sheet(people):
     assert response["Location"] == reverse("sheet", args=[people.section])
     response = Browser(people.t1).get(withdraw_path(change) + "?class=//evil.example")
     assert "evil.example" not in response.content.decode()
+
+
+# Proposing again. ---------------------------------------------------------------------------------
+
+
+def again_path(change: Change) -> str:
+    return reverse("propose-again", args=[change.pk])
+
+
+def declined(people, text: str = "50", **options) -> Change:
+    with enter(people.school):
+        change = only(people.t1.types(people.marks[0], text, **options))
+        people.a.declines(change, reason="He was ill")
+    return change
+
+
+def test_what_was_declined_is_proposed_again_on_what_stands_now(people):
+    change = declined(people)
+    (row,) = rows(people.t1)
+    assert again_path(change) in row
+    browser = Browser(people.t1)
+    page = browser.get(again_path(change)).content.decode()
+    assert "He was ill" in page
+    assert "Nothing stands there now." in page
+    assert "Why it changes" not in page
+    sent = form_of(page, again_path(change))
+    for _ in range(2):  # the second is the first, sent twice
+        response = browser.send(again_path(change), sent, follow=True)
+        assert "Proposed again." in response.content.decode()
+    waiting, old = rows(people.t1)
+    assert "awaiting approval" in waiting
+    assert "declined" in old
+    assert again_path(change) not in old
+    with enter(people.school):
+        people.a.approves(*people.open_of(people.marks[0]))
+        assert people.grade(people.marks[0]) == "50"
+
+
+def test_where_a_mark_stands_a_reason_is_asked_for(people):
+    with enter(people.school):
+        people.stand(people.marks[0], "60", by=people.t1)
+    change = declined(people, "65", reason="a page was overlooked")
+    browser = Browser(people.t1)
+    page = browser.get(again_path(change)).content.decode()
+    sent = form_of(page, again_path(change))
+    assert sent["reason"] == "a page was overlooked"
+    assert '<b class="typed">60</b> stands there now.' in page
+    response = browser.send(again_path(change), {**sent, "reason": " "})
+    assert response.status_code == 422
+    assert "Say why it changes" in response.content.decode()
+    browser.send(again_path(change), {**sent, "reason": "I looked again"})
+    with enter(people.school):
+        (waiting,) = people.open_of(people.marks[0])
+        assert waiting.two_people
+        assert waiting.corrections.get().reason == "I looked again"
+
+
+def test_what_moved_since_the_page_was_shown_is_left_for_the_office_to_see(people):
+    change = declined(people)
+    browser = Browser(people.t1)
+    sent = form_of(browser.get(again_path(change)).content.decode(), again_path(change))
+    with enter(people.school):
+        people.stand(people.marks[0], "70", by=people.t2)
+    browser.send(again_path(change), {**sent, "reason": "still so"})
+    with enter(people.school):
+        (waiting,) = people.open_of(people.marks[0])
+        assert (waiting.base_change_id, waiting.old_value) == (None, None)
+
+
+def test_what_can_be_no_longer_says_so(people):
+    with enter(people.school):
+        new = people.t1.creates("student", family_name="Ashdown")
+        place = people.t1.enrols(new, people.section)
+        mark = only(people.t1.types(place, "77"))
+        people.a.declines(mark)
+        people.a.declines(*people.open_of(new))
+    replaced = declined(people)
+    with enter(people.school):
+        people.t1.types(people.marks[0], "51")
+        count = Change.objects.count()
+        added = Change.objects.of("student", new).get(field="exists")
+        waits = people.open_of(people.marks[0])[0]
+    browser = Browser(people.t1)
+    for change, because in (
+        (mark, "The pupil was declined or withdrawn."),
+        (replaced, "something newer"),
+        (added, "add it anew"),
+        (waits, "not declined"),
+    ):
+        page = browser.get(again_path(change)).content.decode()
+        assert because in page
+        assert "<button" not in page.partition("<h1>")[2].partition("</main>")[0]
+        response = browser.send(again_path(change), {"key": "k"})
+        assert response.status_code == 422
+        assert because in response.content.decode()
+    with enter(people.school):
+        assert Change.objects.count() == count
+
+
+def test_a_mark_of_a_place_that_was_declined_cannot_come_again(people):
+    with enter(people.school):
+        place = people.t1.enrols(
+            people.t1.creates("student", family_name="Ashdown"), people.section
+        )
+        mark = only(people.t1.types(place, "77"))
+        people.a.declines(mark)
+        people.a.declines(*people.open_of(place))
+    page = Browser(people.t1).get(again_path(mark)).content.decode()
+    assert "was declined, withdrawn or deleted" in page
+    added = next(row for row in rows(people.t1) if "Added to the class" in row)
+    assert f'{reverse("missing-pupil", args=[people.section])}?q=Ashdown"' in added
+
+
+def test_a_refusal_is_shown_in_words(people):
+    change = declined(people)
+    with enter(people.school):
+        people.a.enters(
+            [
+                Draft(
+                    entity_type="term",
+                    entity_id=people.term,
+                    field="marks_close_on",
+                    typed="2026-10-01",
+                )
+            ]
+        )
+    response = Browser(people.t1).send(again_path(change), {"key": "k"})
+    assert response.status_code == 422
+    assert "closed on 01 October 2026" in response.content.decode()
+
+
+def test_nobody_proposes_again_what_is_not_theirs(people):
+    change = declined(people)
+    for person in (people.t2, people.a, people.outsider):
+        browser = Browser(person)
+        assert browser.get(again_path(change)).status_code == 404
+        assert browser.send(again_path(change)).status_code == 404

@@ -1,4 +1,4 @@
-"""My changes: what one has proposed, how it stands, and taking it back."""
+"""My changes: what one has proposed, how it stands, taking it back, and proposing it again."""
 
 import uuid
 
@@ -11,8 +11,9 @@ from django.template.response import TemplateResponse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.in_school import MemberRequest, as_uuid, in_school
-from changes.propose import NotYours, dependents_of, withdraw
-from grading import own_changes
+from changes.models import Change
+from changes.propose import NothingSaved, NotYours, dependents_of, withdraw
+from grading import corrections, own_changes, propose_again
 from grading.missing_pupil import key_of
 
 PER_PAGE = 50
@@ -78,3 +79,48 @@ def _withdraw(request: MemberRequest, change_id: uuid.UUID) -> HttpResponse:
     if back := request.POST.get("back"):
         return redirect("sheet", as_uuid(back))
     return redirect("my-changes")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@in_school()
+def again(request: MemberRequest, change_id: uuid.UUID) -> HttpResponse:
+    """Propose a declined change of one's own again, after showing what stands there now."""
+    change = own_changes.proposed(request.member).filter(pk=change_id).first()
+    if change is None:
+        raise Http404
+    if request.method != "POST":
+        reason = corrections.reasons([change.pk]).get(change.pk, "")
+        return _again_page(request, change, reason=reason)
+    base, reason = request.POST.get("base"), request.POST.get("reason", "")[:2000].strip()
+    try:
+        propose_again.propose_again(
+            change,
+            base=as_uuid(base) if base else None,
+            reason=reason,
+            by=request.member,
+            origin=request.origin,
+            key=request.POST.get("key", ""),
+        )
+    except NothingSaved as refusal:
+        return _again_page(request, change, reason=reason, refused=str(refusal))
+    messages.success(request, "Proposed again. How it stands is said in the list.")
+    return redirect("my-changes")
+
+
+def _again_page(
+    request: MemberRequest, change: Change, *, reason: str, refused: str = ""
+) -> HttpResponse:
+    member = request.member
+    (line,) = own_changes.lines([change], by=member)
+    cell = propose_again.cell_of(change, by=member)
+    context = {
+        "line": line,
+        "why_not": propose_again.why_not(change, by=member),
+        "cell": cell,
+        "wants_reason": propose_again.wants_reason(change, cell),
+        "reason": reason,
+        "refused": refused,
+        "key": uuid.uuid4().hex,
+    }
+    status = 422 if refused else 200
+    return TemplateResponse(request, "grading/propose_again.html", context, status=status)
