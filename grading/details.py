@@ -1,14 +1,26 @@
-"""The details of a pupil or a class, as one person sees them. Call inside a school."""
+"""The details of a pupil or a class, as one person sees them, and what they typed there.
+
+Beside a field travels ``<field>-seen``: what the page showed there, as on the sheet; and
+``<field>-mine`` insists on one's own value where the office has a newer one. Call inside a school.
+"""
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import models
 from django.utils import formats
 
-from changes import registry
+from accounts.models import Membership
+from accounts.origin import Origin
+from changes import overlay, registry
 from changes.overlay import Cell, Record
+from changes.propose import Draft, Saved, propose
+
+from .missing_pupil import key_of
+from .models import Room
+from .sheet import digest_of
 
 OF_PUPIL = (
     "family_name",
@@ -20,6 +32,10 @@ OF_PUPIL = (
     "email",
     "guardian_email",
 )
+OF_SECTION = ("room", "schedule", "delivery_mode", "capacity", "instructor")
+
+Names = Mapping[str, Mapping[str, str]]
+"""For each reference, what the records that it can refer to are called, by id."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +44,30 @@ class Detail:
 
     ``names``: what the records are called that it can refer to, by id. ``may_withdraw``: the
     reader's own value can be taken back by itself, not only with the record that it created.
+    ``shown``: what the page showed when it was opened, if that was before.
     """
 
+    record: Record
     field: registry.Field
     column: "models.Field"
     cell: Cell
     names: Mapping[str, str]
     may_withdraw: bool = False
+    shown: str | None = None
+
+    @property
+    def seen(self) -> str:
+        """What the page showed here: the authoritative head, and the text, as a short digest."""
+        if self.shown is not None:
+            return self.shown
+        head = self.cell.head.hex if self.cell.head else ""
+        return f"{head}.{digest_of(self.cell.value or '')}"
+
+    @property
+    def has_moved(self) -> bool:
+        """Something else came to stand here since the page was opened."""
+        head, _, _ = self.seen.partition(".")
+        return head != (self.cell.head.hex if self.cell.head else "")
 
     @property
     def label(self) -> str:
@@ -76,19 +109,86 @@ class Detail:
 
 
 def details_of(
-    record: Record, fields: tuple[str, ...], names: Mapping[str, Mapping[str, str]] | None = None
+    record: Record, fields: Iterable[str], names: Names, shown: Mapping[str, str] | None = None
 ) -> list[Detail]:
-    """Return these fields of a record. ``names``: for each reference, what its targets are
-    called."""
+    """Return these fields of a record. ``shown``: the form that comes back, if one does."""
     tracked = registry.get(record.entity_type)
     columns = {each.column: each for each in tracked.model._meta.concrete_fields}
     return [
         Detail(
+            record=record,
             field=(field := tracked.field(name)),
             column=columns[field.column],
             cell=record.cell(name),
-            names=(names or {}).get(name, {}),
+            names=names.get(name, {}),
             may_withdraw=record.stands,
+            shown=shown.get(f"{name}-seen", ".") if shown is not None else None,
         )
         for name in fields
     ]
+
+
+def names_for_section(record: Record, *, by: Membership) -> Names:
+    """Return the rooms of the school, also those that ``by`` proposes, and the members who may
+    teach; who teaches the class already is among them, also when they have left."""
+    rooms = [
+        *Room.objects.filter(school_id=by.school_id).values_list("pk", flat=True),
+        *overlay.own_new("room", by=by),
+    ]
+    cell = record.cell("instructor")
+    known = {cell.standing, cell.value, cell.mine.value if cell.mine else None}
+    members = Membership.objects.filter(school_id=by.school_id).select_related("user")
+    people = {
+        str(each.user_id): str(each.user)
+        for each in members
+        if (each.is_active and each.user.is_active) or str(each.user_id) in known
+    }
+    called = {
+        str(each.id): each.value("name") or "(no name)"
+        for each in overlay.see("room", rooms, by=by).values()
+    }
+    return {"room": _sorted(called), "instructor": _sorted(people)}
+
+
+def drafts_of(details: Sequence[Detail], typed: Mapping[str, str]) -> list[Draft]:
+    """Return what was typed into a form; what was left as the page showed it is no part of it."""
+    drafts = []
+    for detail in details:
+        name = detail.field.name
+        head, _, digest = detail.seen.partition(".")
+        insists = f"{name}-mine" in typed
+        if name not in typed or (digest_of(typed[name]) == digest and not insists):
+            continue
+        drafts.append(
+            Draft(
+                entity_type=detail.record.entity_type,
+                entity_id=detail.record.id,
+                field=name,
+                typed=typed[name],
+                base=_uuid(head),
+                touched=insists,
+            )
+        )
+    return drafts
+
+
+def change_details(drafts: Sequence[Draft], *, by: Membership, origin: Origin, key: str) -> Saved:
+    """Propose what was typed into a form of details, all of it or nothing.
+
+    Raises NothingSaved.
+    """
+    facts = sorted(f"{draft.entity_id} {draft.field}={draft.typed}" for draft in drafts)
+    return propose(
+        drafts, by=by, origin=origin, whole=True, idempotency_key=key_of("details", key, *facts)
+    )
+
+
+def _sorted(names: Mapping[str, str]) -> dict[str, str]:
+    return dict(sorted(names.items(), key=lambda each: (each[1].casefold(), each[0])))
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None

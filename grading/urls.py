@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import classes, missing_pupil, my_changes, pupil, sheet
+from .views import classes, details, missing_pupil, my_changes, pupil, sheet
 
 urlpatterns = [
     path("classes/", classes.classes, name="classes"),
@@ -20,6 +20,11 @@ urlpatterns = [
         "classes/<uuid:section_id>/pupil/<uuid:enrollment_id>/leave/",
         pupil.leave,
         name="pupil-leaves",
+    ),
+    path(
+        "classes/<uuid:section_id>/pupil/<uuid:enrollment_id>/details/",
+        details.of_pupil,
+        name="pupil-details",
     ),
     path(
         "classes/<uuid:section_id>/instead/<uuid:enrollment_id>/",

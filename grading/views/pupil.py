@@ -23,7 +23,7 @@ from grading.sheet import Row, load_row
 def pupil(request: MemberRequest, section_id: uuid.UUID, enrollment_id: uuid.UUID) -> HttpResponse:
     member = request.member
     section = access_section(member, section_id)
-    row = _access_row(request, section, enrollment_id)
+    row = access_row(request, section, enrollment_id)
     note_visit(request, section)
     student = row.student
     context = {
@@ -33,7 +33,8 @@ def pupil(request: MemberRequest, section_id: uuid.UUID, enrollment_id: uuid.UUI
         "is_withdrawn": row.enrollment.value("status") == "withdrawn" or not row.enrollment.exists,
         "leaving": _own_open(row, "status"),
         "moving": _own_open(row, "section"),
-        "details": details_of(student, OF_PUPIL) if student else [],
+        "details": details_of(student, OF_PUPIL, {}) if student else [],
+        "can_change": student is not None and student.exists,
         "earlier": list(earlier_terms(student.id, section, by=member)) if student else [],
         "classes": leaving.other_classes(row, section, by=member),
     }
@@ -51,7 +52,7 @@ def leave(request: MemberRequest, section_id: uuid.UUID, enrollment_id: uuid.UUI
     to = access_section(member, as_uuid(chosen)) if chosen else None
     if request.method == "POST" and to and load_row(enrollment_id, to, 1, by=member):
         return redirect("pupil-in-class", to.pk, enrollment_id)  # sent twice
-    row = _access_row(request, section, enrollment_id)
+    row = access_row(request, section, enrollment_id)
     if to is not None and to not in leaving.other_classes(row, section, by=member):
         messages.error(request, f"{row.name} cannot be moved to {to}.")
         return redirect("pupil-in-class", section.pk, row.id)
@@ -83,7 +84,8 @@ def _propose(
     return redirect("pupil-in-class", (to or section).pk, row.id)
 
 
-def _access_row(request: MemberRequest, section: Section, enrollment_id: uuid.UUID) -> Row:
+def access_row(request: MemberRequest, section: Section, enrollment_id: uuid.UUID) -> Row:
+    """Return a pupil of a class. Raises Http404, also for who is another author's proposal."""
     row = load_row(enrollment_id, section, 1, by=request.member)
     if row is None:
         raise Http404

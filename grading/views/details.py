@@ -1,0 +1,75 @@
+"""Changing the details of a pupil, or of a class, provisionally."""
+
+import uuid
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from accounts.in_school import MemberRequest, in_school
+from changes.overlay import Record
+from changes.propose import NothingSaved
+from grading.access import access_section, is_own, note_visit
+from grading.details import OF_PUPIL, Names, change_details, details_of, drafts_of
+from grading.details_form import DetailsForm
+from grading.models import Section
+from grading.names import pupil_name
+
+from .pupil import access_row
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@in_school()
+def of_pupil(
+    request: MemberRequest, section_id: uuid.UUID, enrollment_id: uuid.UUID
+) -> HttpResponse:
+    section = access_section(request.member, section_id)
+    student = access_row(request, section, enrollment_id).student
+    if student is None or not student.exists:
+        raise Http404
+    back = reverse("pupil-in-class", args=[section.pk, enrollment_id])
+    return _edit(request, section, student, OF_PUPIL, {}, title=pupil_name(student), back=back)
+
+
+def _edit(
+    request: MemberRequest,
+    section: Section,
+    record: Record,
+    fields: tuple[str, ...],
+    names: Names,
+    *,
+    title: str,
+    back: str,
+) -> HttpResponse:
+    """Show the form of a record's details, or propose what was typed into it."""
+    sent = request.POST if request.method == "POST" else None
+    details = details_of(record, fields, names, sent)
+    form = DetailsForm(details, sent)
+    key = request.POST.get("key") or uuid.uuid4().hex
+    if sent is not None and form.is_valid():
+        drafts = drafts_of(details, sent)
+        try:
+            saved = change_details(drafts, by=request.member, origin=request.origin, key=key)
+        except NothingSaved as refusal:
+            form.add_refusals(refusal.drafts)
+        else:
+            _tell(request, len(saved.changes))
+            return redirect(back)
+    if sent is None:
+        note_visit(request, section)
+    context = {"section": section, "form": form, "title": title, "key": key, "back": back}
+    context["is_own"] = is_own(request.member, section)
+    status = 422 if form.errors else 200
+    return TemplateResponse(request, "grading/details.html", context, status=status)
+
+
+def _tell(request: MemberRequest, count: int) -> None:
+    if not count:
+        messages.info(request, "Nothing was changed, so nothing was saved.")
+    elif count == 1:
+        messages.success(request, "1 detail was saved and awaits approval.")
+    else:
+        messages.success(request, f"{count} details were saved and await approval.")

@@ -1,0 +1,239 @@
+"""Changing the details of a pupil and of a class, provisionally, in a form of the registry's."""
+
+import uuid
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from accounts.in_school import enter
+from accounts.models import AuditLog
+from changes.models import Change
+from students.models import Student
+from tests.pages import Browser, form_of, without_tokens
+
+pytestmark = pytest.mark.django_db
+
+
+def pupil_path(people, mark: uuid.UUID | None = None) -> str:
+    return reverse("pupil-details", args=[people.section, mark or people.marks[0]])
+
+
+def opened(person, path: str) -> tuple[Browser, dict[str, str]]:
+    """Open a form and return its fields, as a browser sends them untouched."""
+    browser = Browser(person)
+    response = browser.get(path)
+    assert response.status_code == 200
+    return browser, form_of(response.content.decode(), path)
+
+
+def waiting(people, entity: uuid.UUID) -> dict[str, str | None]:
+    with enter(people.school):
+        changes = Change.objects.filter(entity_id=entity).open().order_by("id")
+        return dict(changes.values_list("field", "value"))
+
+
+def words(response) -> str:
+    return " ".join(response.content.decode().split())
+
+
+# Who. --------------------------------------------------------------------------------------------
+
+
+def test_records_of_others_answer_like_unknown_ones(people):
+    with enter(people.school):
+        new = people.t2.creates("student", family_name="Hidden")
+        theirs = people.t2.enrols(new, people.section)
+    for method in ("get", "send"):
+        browser = Browser(people.t1)
+        known, unknown = (
+            getattr(browser, method)(pupil_path(people, each)) for each in (theirs, uuid.uuid4())
+        )
+        assert (known.status_code, unknown.status_code) == (404, 404)
+        assert without_tokens(known) == without_tokens(unknown)
+        stranger = getattr(Browser(people.outsider), method)(pupil_path(people))
+        assert stranger.status_code == 404
+
+
+def test_any_teacher_proposes_and_the_look_at_anothers_class_is_written_down(people):
+    browser, form = opened(people.v, pupil_path(people))
+    browser.post(pupil_path(people), form | {"home_group": "10B"})
+    assert waiting(people, people.students[0]) == {"home_group": "10B"}
+    with enter(people.school):
+        (row,) = AuditLog.objects.filter(event=AuditLog.Event.VIEW, user=people.v.user)
+        assert row.detail == "class BIO-2"
+
+
+def test_where_teachers_are_restricted_others_are_refused(people):
+    people.school.teachers_restricted = True
+    people.school.save()
+    assert Browser(people.v).get(pupil_path(people)).status_code == 403
+    assert Browser(people.v).send(pupil_path(people), {"home_group": "x"}).status_code == 403
+    assert waiting(people, people.students[0]) == {}
+
+
+# A pupil. ----------------------------------------------------------------------------------------
+
+
+def test_only_what_was_changed_is_proposed_on_the_head_that_was_shown(people):
+    path = pupil_path(people)
+    browser, form = opened(people.t1, path)
+    assert form["family_name"] == "Abbott"
+    typed = form | {"family_name": "Abbot", "birth_date": "2010-05-04", "email": "ada@hill.example"}
+    response = browser.post(path, typed)
+    assert response.url == reverse("pupil-in-class", args=[people.section, people.marks[0]])
+    assert waiting(people, people.students[0]) == {
+        "family_name": "Abbot",
+        "birth_date": "2010-05-04",
+        "email": "ada@hill.example",
+    }
+    with enter(people.school):
+        changes = Change.objects.filter(entity_id=people.students[0]).open()
+        head = Change.objects.get(
+            entity_id=people.students[0], field="family_name", status="approved"
+        )
+        assert changes.get(field="family_name").base_change_id == head.pk
+        assert len({each.change_set_id for each in changes}) == 1
+        assert people.t2.looks_at("student", people.students[0], "family_name") == "Abbott"
+        people.a.approves(*changes)
+        assert str(Student.objects.get(pk=people.students[0])) == "Abbot, Ada"
+
+
+def test_a_form_sent_untouched_or_twice_saves_nothing_more(people):
+    path = pupil_path(people)
+    browser, form = opened(people.t1, path)
+    page = browser.post(path, form, follow=True)
+    assert "Nothing was changed" in words(page)
+    for _ in range(2):
+        browser.post(path, form | {"year_level": "10"})
+    with enter(people.school):
+        assert Change.objects.filter(entity_id=people.students[0], field="year_level").count() == 1
+
+
+def test_what_is_wrong_is_said_beside_its_field_and_nothing_typed_is_lost(people):
+    path = pupil_path(people)
+    browser, form = opened(people.t1, path)
+    typed = form | {
+        "birth_date": "1800-01-01",
+        "email": "not an address",
+        "home_group": "  10B ",
+        "number": "x" * 100,
+    }
+    response = browser.post(path, typed)
+    assert response.status_code == 422
+    page = words(response)
+    assert "Nothing was saved yet" in page
+    assert "The year 1800 cannot be right." in page
+    assert "is not an e-mail address" in page
+    assert waiting(people, people.students[0]) == {}
+    again = form_of(response.content.decode(), path)
+    for name in ("birth_date", "email", "home_group", "number"):
+        assert again[name] == typed[name]
+        assert again[f"{name}-seen"] == form[f"{name}-seen"]
+    right = {"birth_date": "2010-01-01", "email": "", "number": "412"}
+    assert browser.post(path, again | right).status_code == 302
+    assert waiting(people, people.students[0]) == {
+        "birth_date": "2010-01-01",
+        "home_group": "  10B ",
+        "number": "412",
+    }
+
+
+def test_ones_own_waiting_value_is_in_the_field_and_says_so(people):
+    with enter(people.school):
+        people.t1.changes_cell("student", people.students[0], family_name="Abbot")
+    browser, form = opened(people.t1, pupil_path(people))
+    assert form["family_name"] == "Abbot"
+    assert "“Abbott” stands until then." in words(browser.get(pupil_path(people)))
+    _, theirs = opened(people.t2, pupil_path(people))
+    assert theirs["family_name"] == "Abbott"
+
+
+def approved(people, **values: str) -> None:
+    with enter(people.school):
+        changes = people.t2.changes_cell("student", people.students[0], **values).changes
+        people.a.approves(*changes)
+
+
+def test_a_value_that_changed_meanwhile_is_shown_beside_ones_own(people):
+    path = pupil_path(people)
+    browser, form = opened(people.t1, path)
+    approved(people, family_name="Abbots")
+    # While the form comes back for something else ...
+    response = browser.post(path, form | {"family_name": "Abbot", "email": "x"})
+    assert "Since you opened this page, “Abbots” came to stand here." in words(response)
+    # ... and once it is saved.
+    browser.post(path, form_of(response.content.decode(), path) | {"email": ""})
+    page = browser.get(path)
+    assert "You typed “Abbot”; by now “Abbots” stands." in words(page)
+    # What was left alone is never put back.
+    assert waiting(people, people.students[0]) == {"family_name": "Abbot"}
+    # Insisting bases it on what stands now.
+    browser.post(path, form_of(page.content.decode(), path) | {"family_name-mine": "on"})
+    assert "“Abbots” stands until then." in words(browser.get(path))
+
+
+def test_an_untouched_field_never_undoes_what_was_approved_meanwhile(people):
+    path = pupil_path(people)
+    browser, form = opened(people.t1, path)
+    approved(people, family_name="Abbots")
+    browser.post(path, form | {"home_group": "10B"})
+    assert waiting(people, people.students[0]) == {"home_group": "10B"}
+
+
+def test_a_pupil_of_ones_own_that_waits_is_corrected_too(people):
+    with enter(people.school):
+        new = people.t1.creates("student", family_name="Ashdwn")
+        place = people.t1.enrols(new, people.section)
+    path = pupil_path(people, place)
+    browser, form = opened(people.t1, path)
+    browser.post(path, form | {"family_name": "Ashdown"})
+    assert waiting(people, new)["family_name"] == "Ashdown"
+
+
+def test_a_text_of_two_lines_stays_one_of_two_lines(people):
+    approved(people, home_group="10B\nnorth")
+    path = pupil_path(people)
+    browser, form = opened(people.t1, path)
+    browser.post(path, form | {"year_level": "10"})
+    assert waiting(people, people.students[0]) == {"year_level": "10"}
+
+
+@pytest.mark.parametrize("text", ["\0", "\ud800".encode("utf-8", "surrogatepass"), "x" * 5000])
+def test_text_that_cannot_be_kept_is_refused(people, text):
+    path = pupil_path(people)
+    browser, form = opened(people.t1, path)
+    browser.post(path, form | {"given_names": text})
+    assert set(waiting(people, people.students[0])) <= {"given_names"}
+    assert browser.get(path).status_code == 200
+
+
+def test_a_base_that_nobody_was_shown_is_refused(people):
+    with enter(people.school):
+        (theirs,) = people.t2.changes_cell("student", people.students[0], home_group="1").changes
+    path = pupil_path(people)
+    browser, form = opened(people.t1, path)
+    answers = [
+        browser.post(path, form | {"home_group": "2", "home_group-seen": f"{base.hex}."})
+        for base in (theirs.pk, uuid.uuid4())
+    ]
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert all("This page is out of date." in words(answer) for answer in answers)
+
+
+def test_the_form_costs_as_many_queries_however_much_waits(people):
+    browser = Browser(people.t1)
+
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert browser.get(pupil_path(people)).status_code == 200
+        return len(queries)
+
+    cost()
+    few = cost()
+    with enter(people.school):
+        people.t1.changes_cell(
+            "student", people.students[0], home_group="1", year_level="2", email="a@b.example"
+        )
+    assert cost() == few
