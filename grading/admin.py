@@ -21,6 +21,7 @@ from .models import (
     Enrollment,
     GradeCorrection,
     GradingScale,
+    HandIn,
     Room,
     Section,
     Term,
@@ -184,6 +185,30 @@ class CourseChangeHistoryAdmin(OfficeAdmin):
         if not hasattr(row, "called"):
             row.called = self.names_of([row])[row.pk]
         return row
+
+
+@admin.register(HandIn)
+class HandInAdmin(OfficeAdmin):
+    heading = "Classes handed in"
+    lead = "Who told that the marks of a class are complete; without a mark were those confirmed."
+    list_display = ("handed_in_at", "section_called", "handed_in_by", "without_a_mark")
+    list_filter = ("handed_in_at",)
+    list_select_related = ("handed_in_by",)
+    search_fields = ("handed_in_by__name", "handed_in_by__email")
+    ordering = ("-handed_in_at", "-id")
+    fields = ("section_called", "handed_in_by", "handed_in_at", "ip", "without_a_mark")
+    readonly_fields = ("section_called", "without_a_mark")
+
+    def names_of(self, rows: Any) -> dict[Any, str]:
+        return _names(rows, "section")
+
+    @admin.display(description="class")
+    def section_called(self, row: Any) -> str:
+        return getattr(row, "called", None) or self.names_of([row])[row.pk]
+
+    @admin.display(description="without a mark")
+    def without_a_mark(self, row: Any) -> int:
+        return row.blank
 
 
 def _names(rows: Any, entity_type: str) -> dict[Any, str]:

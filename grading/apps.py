@@ -8,6 +8,7 @@ class GradingConfig(AppConfig):
         "grading_coursechangehistory": [],
         "grading_gradingscale": ["retired_at"],
         "grading_gradingstep": [],
+        "grading_handin": [],
     }
 
     def ready(self) -> None:

@@ -2,7 +2,7 @@
 
 Term, Course, Room, Section and Enrollment are written by the projector alone. GradingScale is
 configuration: immutable, a new version is a new row. GradeCorrection (ADR-006) and
-CourseChangeHistory (ADR-009) only grow.
+CourseChangeHistory (ADR-009) only grow, and so do the hand-ins of classes.
 """
 
 from django.conf import settings
@@ -350,3 +350,35 @@ class CourseChangeHistory(models.Model):
 
     def __str__(self) -> str:
         return f"{self.field_name}: {self.old_value} -> {self.new_value}"
+
+
+class HandIn(models.Model):
+    """Somebody told the office that the marks of a class are complete. Rows are only ever added;
+    the latest of a class counts.
+
+    ``section_id`` is no reference in the database: the row stays when the section vanishes.
+    ``blank``: how many pupils without a mark were confirmed.
+    """
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    section_id = models.UUIDField()
+    handed_in_by = SchoolForeignKey(settings.AUTH_USER_MODEL)
+    handed_in_at = models.DateTimeField()
+    ip = models.GenericIPAddressField(null=True)
+    blank = models.PositiveIntegerField()
+    idempotency_key = models.CharField(max_length=100, null=True)  # noqa: DJ001 - null: not asked for
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="handin_school_id"),
+            models.UniqueConstraint(
+                fields=["school", "handed_in_by", "idempotency_key"], name="handin_once"
+            ),
+        )
+        indexes = (
+            models.Index(fields=["school", "section_id", "handed_in_at"], name="handin_section"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.section_id} at {self.handed_in_at:%Y-%m-%d %H:%M}"

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import classes, details, missing_pupil, my_changes, pupil, sheet
+from .views import classes, details, hand_in, missing_pupil, my_changes, pupil, sheet
 
 urlpatterns = [
     path("classes/", classes.classes, name="classes"),
@@ -31,6 +31,7 @@ urlpatterns = [
         missing_pupil.instead,
         name="other-pupil",
     ),
+    path("classes/<uuid:section_id>/hand-in/", hand_in.hand_in_page, name="hand-in"),
     path("my-changes/", my_changes.my_changes, name="my-changes"),
     path("my-changes/<uuid:change_id>/withdraw/", my_changes.withdrawal, name="withdraw"),
     path("my-changes/<uuid:change_id>/again/", my_changes.again, name="propose-again"),

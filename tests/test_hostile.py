@@ -19,6 +19,7 @@ from django.urls import URLResolver, get_resolver, reverse
 from accounts.in_school import enter
 from accounts.models import School
 from changes.models import Change, ChangeSet, Decision, Exclusion
+from grading.models import HandIn
 from tests.cast import Cast, Person, make_person, only
 from tests.pages import OUTSIDE_EVERY_SCHOOL, Browser, without_tokens
 from tests.test_law import fill
@@ -112,7 +113,7 @@ def state(people: Cast) -> tuple[Any, ...]:
     with enter(people.school):
         return (
             people.tables(),
-            [m.objects.count() for m in (Change, ChangeSet, Decision, Exclusion)],
+            [m.objects.count() for m in (Change, ChangeSet, Decision, Exclusion, HandIn)],
             Change.objects.exclude(status="provisional").count(),
             list(School.objects.order_by("pk").values()),
             sorted(people.school.memberships.values_list("user_id", "role", "is_active")),
@@ -339,6 +340,10 @@ def test_text_of_every_kind_is_shown_and_never_run(busy, every_page):
                 answers.append(browser.send(page.path, {"q": SCRIPT}, headers=headers))
             for response in answers:
                 assert response.status_code < 500, page
+                if response.get("Content-Disposition", "").startswith("attachment;"):
+                    # A file is kept, and by no browser taken for a page.
+                    assert response["X-Content-Type-Options"] == "nosniff", page
+                    continue
                 text = response.content.decode()
                 assert "<script>alert" not in text, page
                 assert "<img src=x" not in text, page

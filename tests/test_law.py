@@ -15,7 +15,8 @@ from accounts.models import User
 from accounts.privileges import append_only_tables, never_deleted_tables
 from changes import registry
 from changes.models import Change, Decision
-from grading.models import GradeCorrection
+from grading.hand_in import hand_in
+from grading.models import GradeCorrection, Section
 from tests import cast
 from tests.cast import Cast, only
 
@@ -86,6 +87,8 @@ def fill(people: Cast) -> None:
     people.v.types(people.marks[1], "95")
     people.a.reverts(people.v)
     people.t2.types(people.marks[0], "75", reason="recounted")
+    section = Section.objects.get(pk=people.section)
+    hand_in(section, confirmed=people.marks, by=people.t1.member, origin=people.t1.origin(), key="")
 
 
 # One school. --------------------------------------------------------------------------------------
@@ -280,6 +283,7 @@ def test_ledger_corrections_history_and_audit_log_are_among_what_only_grows():
         "changes_exclusion",
         "grading_gradecorrection",
         "grading_coursechangehistory",
+        "grading_handin",
         "accounts_auditlog",
     } <= append_only_tables().keys()
 
