@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import classes, details, hand_in, missing_pupil, my_changes, pupil, sheet
+from .views import classes, details, files, hand_in, missing_pupil, my_changes, pupil, sheet
 
 urlpatterns = [
     path("classes/", classes.classes, name="classes"),
@@ -32,6 +32,10 @@ urlpatterns = [
         name="other-pupil",
     ),
     path("classes/<uuid:section_id>/hand-in/", hand_in.hand_in_page, name="hand-in"),
+    path("classes/<uuid:section_id>/marks.xlsx", files.as_file, {"kind": "xlsx"}, name="xlsx"),
+    path("classes/<uuid:section_id>/marks.csv", files.as_file, {"kind": "csv"}, name="csv"),
+    path("classes/<uuid:section_id>/upload/", files.look_at_file, name="upload"),
+    path("classes/<uuid:section_id>/upload/save/", files.save_file, name="save-upload"),
     path("my-changes/", my_changes.my_changes, name="my-changes"),
     path("my-changes/<uuid:change_id>/withdraw/", my_changes.withdrawal, name="withdraw"),
     path("my-changes/<uuid:change_id>/again/", my_changes.again, name="propose-again"),

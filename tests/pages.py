@@ -117,9 +117,8 @@ def form_of(page: str, at: str = "") -> dict[str, str]:
 
 def without_tokens(response: Any) -> str:
     """Return a page without what differs each time."""
-    return re.sub(
-        r'("X-CSRFToken": |csrfmiddlewaretoken" value=)"\w+"', "", response.content.decode()
-    )
+    text = response.content.decode(errors="backslashreplace")  # a workbook is no text
+    return re.sub(r'("X-CSRFToken": |csrfmiddlewaretoken" value=)"\w+"', "", text)
 
 
 def as_shown(text: str) -> str:

@@ -1,0 +1,102 @@
+"""A mark sheet as a file: download it, upload it, look at what would be saved, save that."""
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.http import content_disposition_header
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts import audit
+from accounts.in_school import MemberRequest, in_school
+from accounts.models import AuditLog
+from accounts.posting import posted_or_back_to
+from grading.access import access_section, note_visit
+from grading.files import download, table, upload
+from grading.sheet import Sheet, load
+
+
+@require_safe
+@in_school()
+def as_file(request: MemberRequest, section_id: uuid.UUID, kind: str) -> HttpResponse:
+    """The sheet as XLSX or CSV."""
+    member = request.member
+    section = access_section(member, section_id)
+    sheet = load(section, by=member, at=request.origin.at)
+    write, content_type = {
+        "xlsx": (download.as_xlsx, download.XLSX),
+        "csv": (download.as_csv, download.CSV),
+    }[kind]
+    audit.record(
+        AuditLog.Event.EXPORT,
+        origin=request.origin,
+        school=member.school,
+        user=member.user,
+        detail=f"mark sheet of {section} as {kind.upper()}",
+        metadata={"section": str(section.pk), "pupils": len(sheet.editable)},
+    )
+    name = content_disposition_header(True, download.file_name(sheet, kind)) or "attachment"
+    return HttpResponse(write(sheet), content_type, headers={"Content-Disposition": name})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@in_school()
+def look_at_file(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
+    """Ask for a file; sent one, show what would be saved of it."""
+    member = request.member
+    section = access_section(member, section_id)
+    sheet = load(section, by=member, at=request.origin.at)
+    if request.method != "POST":
+        note_visit(request, section)
+        return _page(request, sheet)
+    if sheet.is_locked:
+        return _page(request, sheet, status=422)
+    file = request.FILES.get("file")
+    if file is None:
+        return _page(request, sheet, error="Choose a file first.", status=422)
+    try:
+        said = table.read(file.read())
+    except table.Unreadable as error:
+        return _page(request, sheet, error=str(error), status=422)
+    preview = upload.preview(said, sheet, by=member, origin=request.origin)
+    seal = upload.sealed(preview.items, sheet, by=member)
+    return _page(request, sheet, preview=preview, seal=seal, notice=said.notice, file=file.name)
+
+
+@posted_or_back_to("upload")
+@in_school()
+def save_file(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
+    """Save what was shown."""
+    member, seal = request.member, request.POST.get("seal", "")
+    reason = request.POST.get("reason", "").strip()[:2000]
+    sheet = load(access_section(member, section_id), by=member, at=request.origin.at)
+    try:
+        items, gone = upload.opened(seal, sheet, by=member)
+    except upload.PreviewGone:
+        error = "What you looked at is no longer there. Nothing was saved: upload the file again."
+        return _page(request, sheet, error=error, status=422)
+    if not reason and any(item.corrects for item in items):
+        shown = upload.Preview(items, gone)
+        return _page(request, sheet, preview=shown, seal=seal, wants_reason=True, status=422)
+    saved = upload.save(items, seal=seal, reason=reason, by=member, origin=request.origin)
+    if saved.changes:
+        messages.success(request, _in_words(len(saved.changes)))
+    if problems := [*gone, *upload.problems_of(saved.refused, items)]:
+        return _page(request, sheet, not_saved=problems, status=422)
+    return redirect("sheet", section_id)
+
+
+def _page(request: MemberRequest, sheet: Sheet, *, status: int = 200, **said: Any) -> HttpResponse:
+    preview = said.get("preview")
+    page = "grading/upload_preview.html" if preview else "grading/upload.html"
+    context = {"sheet": sheet, "section": sheet.section, **said}
+    return TemplateResponse(request, page, context, status=status)
+
+
+def _in_words(count: int) -> str:
+    if count == 1:
+        return "1 entry of your file was saved and awaits approval."
+    return f"{count} entries of your file were saved and await approval."
