@@ -1,6 +1,7 @@
 /*
   The mark sheet, beyond what htmx does: each edit gets a key, so that one sent twice counts once;
-  a refused cell is marked as such and keeps what was typed; and the keys are a spreadsheet's.
+  a refused cell is marked as such and keeps what was typed; what is not saved yet waits in the
+  browser's storage, for this person alone; and the keys are a spreadsheet's.
   Without this file the sheet is one form with a button.
 */
 (function () {
@@ -29,23 +30,236 @@
     return Array.prototype.map.call(numbers, function (n) { return n.toString(36); }).join("");
   }
 
+  // What is not saved yet: for each cell whether it was `sent` (the server may have it), is `due`
+  // to be sent again, and what is in the storage. Each cell has an item of its own, so that two
+  // tabs on one sheet do not overwrite each other's.
+  var unsaved = new Map();
+  var drawer = ["schoolmarks-unsaved", form.dataset.school, form.dataset.person, form.dataset.section, ""].join(" ");
+  var stranded = [];
+
+  function labelOf(cell) {
+    var row = cell.closest("tr").querySelector('[name^="row-"]');
+    return drawer + row.value + " " + cell.name.split("-")[0];
+  }
+
+  function part(cell, name) {
+    return form.querySelector('[name="' + cell.name + "-" + name + '"]');
+  }
+
+  // A full or forbidden storage is no reason to stop typing: the page itself still holds the text.
+  function stored(work) {
+    try {
+      return work(window.localStorage);
+    } catch (error) {
+      return null;
+    }
+  }
+
+  function keep(cell) {
+    var item = unsaved.get(cell) || {sent: false, due: false, reason: ""};
+    var reason = part(cell, "reason");
+    item.due = false; // leaving the cell sends it
+    item.edit = cell.dataset.edit;
+    item.reason = reason ? reason.value : item.reason;
+    unsaved.set(cell, item);
+    stored(function (storage) {
+      storage.setItem(labelOf(cell), JSON.stringify({
+        text: cell.value, edit: item.edit, seen: part(cell, "seen").value, reason: item.reason
+      }));
+    });
+    markUnsaved(cell);
+  }
+
+  function forget(cell) {
+    var item = unsaved.get(cell);
+    unsaved.delete(cell);
+    stored(function (storage) {
+      var there = JSON.parse(storage.getItem(labelOf(cell)) || "null");
+      if (there && item && there.edit === item.edit) { // else another tab's newer one
+        storage.removeItem(labelOf(cell));
+      }
+    });
+    cell.closest(".entry").querySelectorAll("[data-not-yet]").forEach(function (badge) {
+      badge.parentNode.querySelectorAll("[hidden]").forEach(function (each) { each.hidden = false; });
+      badge.remove();
+    });
+    tally();
+  }
+
+  // Instead of the state that the cell had before, which the next answer brings anew.
+  function markUnsaved(cell) {
+    var answer = cell.closest(".entry").querySelector(".answer");
+    if (!answer.querySelector("[data-not-yet], [data-refused]")) {
+      answer.querySelectorAll(".state, .state-note").forEach(function (each) { each.hidden = true; });
+      var badge = document.createElement("span");
+      badge.className = "state withheld";
+      badge.dataset.notYet = "";
+      badge.textContent = "not yet saved";
+      answer.prepend(badge);
+    }
+    tally();
+  }
+
+  var announced = 0;
+
+  function tally() {
+    var all = unsaved.size + stranded.length;
+    var shown = document.querySelector("[data-not-saved]");
+    shown.textContent = all;
+    shown.parentNode.hidden = false;
+    // Said only when something is held up: not at each key, while all goes well.
+    var held = stranded.length;
+    unsaved.forEach(function (item) { held += item.sent && !item.flying ? 1 : 0; });
+    if (held !== announced) {
+      announced = held;
+      form.querySelector("[data-held]").textContent = held ? held + " not yet saved" : "All is saved.";
+    }
+  }
+
+  // Typed back, or restored, to what was sent last or came with the page: that is no new edit.
+  function isBack(cell) {
+    var item = unsaved.get(cell);
+    var isSent = item && item.sent;
+    if (cell.value !== (isSent ? cell.dataset.sent : given(cell))) {
+      return false;
+    }
+    delete cell.dataset.unsent;
+    if (!isSent) {
+      forget(cell);
+      return true;
+    }
+    cell.dataset.edit = item.sentEdit;
+    keep(cell);
+    if (!item.flying && !cell.hasAttribute("aria-invalid")) {
+      item.due = true;
+      later();
+    }
+    return true;
+  }
+
   form.addEventListener("input", function (event) {
     var cell = cellOf(event.target);
-    if (cell) {
-      cell.dataset.edit = newKey();
-      cell.dataset.unsent = "";
+    if (!cell) {
+      return;
     }
+    if (event.target === cell && isBack(cell)) {
+      return;
+    }
+    cell.dataset.edit = newKey();
+    cell.dataset.unsent = "";
+    keep(cell);
   });
 
   form.addEventListener("htmx:configRequest", function (event) {
     var cell = cellOf(event.detail.elt);
-    if (cell) {
-      cell.dataset.edit = cell.dataset.edit || newKey();
-      cell.dataset.sent = cell.value;
-      delete cell.dataset.again;
-      delete cell.dataset.unsent;
-      event.detail.parameters.key = cell.dataset.edit;
+    if (!cell) {
+      return;
     }
+    cell.dataset.edit = cell.dataset.edit || newKey();
+    cell.dataset.sent = cell.value;
+    delete cell.dataset.again;
+    delete cell.dataset.unsent;
+    keep(cell);
+    var item = unsaved.get(cell);
+    item.sent = item.flying = true;
+    item.sentEdit = item.edit;
+    var sending = event.detail.parameters;
+    sending.key = item.edit;
+    sending.person = form.dataset.person;
+    if (item.reason && !part(cell, "reason")) {
+      sending[cell.name + "-reason"] = item.reason;
+    }
+    // Who signed in again elsewhere has a new token, and this page the old one.
+    var token = /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie);
+    if (token) {
+      event.detail.headers["X-CSRFToken"] = token[1];
+    }
+  });
+
+  // Sending again what could not be saved: soon, then at growing distances.
+  var pause = 2000;
+  var timer = 0;
+
+  function later() {
+    var due = Array.from(unsaved.values()).some(function (item) { return item.due; });
+    if (due && !timer) {
+      timer = window.setTimeout(function () {
+        pause = Math.min(pause * 2, 60000);
+        sendAgain();
+      }, pause);
+    }
+  }
+
+  function sendAgain() {
+    window.clearTimeout(timer);
+    timer = 0;
+    unsaved.forEach(function (item, cell) {
+      // What somebody is typing at this moment goes when they leave the cell.
+      if (item.due && !item.flying && !("unsent" in cell.dataset)) {
+        again(cell);
+      }
+    });
+    later();
+  }
+
+  ["online", "focus", "pageshow"].forEach(function (name) {
+    window.addEventListener(name, sendAgain);
+  });
+
+  // What an earlier page of this person left behind.
+  function restoreAll() {
+    var cells = {};
+    form.querySelectorAll(".cell").forEach(function (cell) { cells[labelOf(cell)] = cell; });
+    stored(function (storage) {
+      Object.keys(storage).forEach(function (label) {
+        if (label.indexOf(drawer) !== 0) {
+          return;
+        }
+        var kept = JSON.parse(storage.getItem(label));
+        var cell = cells[label];
+        if (!cell || cell.readOnly) {
+          stranded.push({label: label, text: kept.text});
+        } else if (kept.text === cell.defaultValue) {
+          storage.removeItem(label); // it came through, and only the answer was lost
+        } else {
+          cell.value = kept.text;
+          cell.dataset.edit = kept.edit;
+          cell.setAttribute("data-unsaved", "");
+          // The value that it was typed over: what the office changed since is for the server to see.
+          part(cell, "seen").value = kept.seen;
+          cell.dataset.sent = kept.text;
+          unsaved.set(cell, {
+            sent: true, due: true, edit: kept.edit, sentEdit: kept.edit, reason: kept.reason
+          });
+          markUnsaved(cell);
+        }
+      });
+    });
+    showStranded();
+    tally();
+    sendAgain();
+  }
+
+  function showStranded() {
+    var box = form.querySelector("[data-stranded]");
+    var list = box.querySelector("ul");
+    list.textContent = "";
+    stranded.forEach(function (each) {
+      var line = document.createElement("li");
+      line.className = "typed";
+      line.textContent = each.text || "(cleared)";
+      list.append(line);
+    });
+    box.hidden = !stranded.length;
+  }
+
+  form.querySelector("[data-stranded] button").addEventListener("click", function () {
+    stored(function (storage) {
+      stranded.forEach(function (each) { storage.removeItem(each.label); });
+    });
+    stranded = [];
+    showStranded();
+    tally();
   });
 
   // For who does not see the cell's state appear: it is said, with the name of the cell.
@@ -72,10 +286,24 @@
       return;
     }
     var answer = cell.closest(".entry").querySelector(".answer");
+    var item = unsaved.get(cell);
+    var isLast = item && item.edit === item.sentEdit;
+    pause = 2000;
+    if (item) {
+      item.flying = false;
+    }
     if (answer.querySelector("[data-refused]")) {
       cell.setAttribute("aria-invalid", "true");
       cell.setAttribute("data-unsaved", "");
+      tally();
     } else {
+      if (isLast) {
+        forget(cell);
+      } else if (item) {
+        markUnsaved(cell); // more was typed meanwhile
+        item.due = !("unsent" in cell.dataset);
+        later();
+      }
       var kept = answer.querySelector("[data-saved]");
       var wrote = cell.dataset.sent;
       cell.removeAttribute("aria-invalid");
@@ -109,9 +337,17 @@
   function failed(event) {
     var cell = cellOf(event.detail.elt);
     var status = event.detail.xhr ? event.detail.xhr.status : 0;
+    var item = cell && unsaved.get(cell);
     if (cell && (status === 0 || status >= 500)) {
       cell.dataset.again = "";
       cell.setAttribute("data-unsaved", "");
+    }
+    if (item) {
+      item.flying = false;
+      // The others are no matter of time. They are tried when the page is opened again.
+      item.due = status === 0 || status >= 500 || [401, 408, 429].indexOf(status) !== -1;
+      tally();
+      later();
     }
     offerToSave();
   }
@@ -124,17 +360,14 @@
     window.htmx.trigger(cell, "change");
   }
 
-  window.addEventListener("online", function () {
-    form.querySelectorAll(".cell[data-again]").forEach(again);
-  });
-
   form.addEventListener("focusout", function (event) {
     var cell = cellOf(event.target);
     if (cell) {
       delete cell.dataset.unsent; // sent just now, or typed back to what it was
     }
-    if (cell === event.target && cell.dataset.again !== undefined) {
-      again(cell);
+    var item = cell && unsaved.get(cell);
+    if (cell === event.target && item && item.sent && !item.flying && !cell.hasAttribute("aria-invalid")) {
+      again(cell); // it is tried once more
     }
   });
 
@@ -276,10 +509,9 @@
   function restore(cell) {
     if (cell.value !== stood) {
       cell.value = stood;
-      if (stood === given(cell)) {
-        delete cell.dataset.unsent;
-      } else {
-        window.htmx.trigger(cell, "change"); // it was sent meanwhile
+      if (!isBack(cell)) {
+        cell.dataset.edit = newKey();
+        window.htmx.trigger(cell, "change"); // another text may have reached the server
       }
     }
     if (cell.matches(".grade")) {
@@ -466,4 +698,5 @@
   });
 
   offerToSave();
+  restoreAll();
 })();

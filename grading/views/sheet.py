@@ -12,11 +12,15 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.in_school import MemberRequest, in_school
+from accounts.in_school import MemberRequest, Refused, in_school
 from grading import access
 from grading.marks import enter_marks
 from grading.models import Section
 from grading.sheet import Sheet, Typed, load, load_row, read, refused_entry, with_refusals
+
+
+class SomebodyElse(Refused):
+    """A page of one person was sent after another signed in on the same browser."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -34,6 +38,11 @@ def sheet(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
 def save_cell(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
     """Save one cell; the answer is what stands beside it."""
     member = request.member
+    if request.POST.get("person", str(member.user_id)) != str(member.user_id):
+        raise SomebodyElse(
+            "Somebody else is signed in on this browser by now. Nothing was saved in their name: "
+            "what you typed is kept, and is sent when you open this page signed in again."
+        )
     section = access.access_section(member, section_id)
     typed = _the_cell(request)
     if load_row(typed.enrollment_id, section, typed.n, by=member) is None:
