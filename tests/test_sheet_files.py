@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 import xlsxwriter
+from axe_playwright_python.sync_playwright import Axe
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -355,6 +356,34 @@ def test_outside_the_terms_window_a_sheet_can_be_downloaded_only(people):
 
 def draft_of_term(people, field, value):
     return Draft(entity_type="term", entity_id=people.term, field=field, typed=value)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_in_a_browser_a_file_is_looked_at_and_saved(site, page, width, tmp_path):
+    people = site.people
+    with site.inside():
+        people.stands("60")
+    page.set_viewport_size({"width": width, "height": 800})
+    site.enter(page, people.t1, path(people, "sheet"))
+    page.click("text=Upload")
+    assert Axe().run(page).violations_count == 0
+    file = tmp_path / "marks.csv"
+    rows = (["101", "65", "A long comment. " * 20], ["102", "180", ""], ["103", "AB", "ill"])
+    file.write_bytes(as_csv(["Number", "Mark", "Comment"], *rows))
+    page.set_input_files("#file", file)
+    page.click("text=Show what would be saved")
+    assert page.inner_text("h1") == "4 entries would be saved"
+    assert Axe().run(page).violations_count == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.click("text=Save these 4 entries")  # the browser itself asks for the reason
+    assert page.inner_text("h1") == "4 entries would be saved"
+    page.fill("#reason", "added up wrong")
+    page.click("text=Save these 4 entries")
+    page.wait_for_url(f"{site.url}{path(people, 'sheet')}")
+    assert "4 entries of your file were saved" in page.inner_text("main")
+    with site.inside():
+        assert people.t1.sees(people.marks[0]) == "65"
 
 
 # Encodings and kinds of files. --------------------------------------------------------------------
