@@ -29,6 +29,14 @@ class DetailsForm(forms.Form):
                 help_text=_state(detail),
             )
 
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        for detail in self.details:
+            value = values.get(detail.field.name)
+            if detail.field.reference and value and value not in dict(_choices(detail)):
+                self.add_error(detail.field.name, f"Choose the {detail.field.label} from the list.")
+        return values
+
     def lines(self) -> Iterator[tuple[forms.BoundField, Detail]]:
         for detail in self.details:
             yield self[detail.field.name], detail

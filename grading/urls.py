@@ -27,6 +27,11 @@ urlpatterns = [
         name="pupil-details",
     ),
     path(
+        "classes/<uuid:section_id>/details/",
+        details.of_section,
+        name="section-details",
+    ),
+    path(
         "classes/<uuid:section_id>/instead/<uuid:enrollment_id>/",
         missing_pupil.instead,
         name="other-pupil",

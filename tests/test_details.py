@@ -237,3 +237,103 @@ def test_the_form_costs_as_many_queries_however_much_waits(people):
             "student", people.students[0], home_group="1", year_level="2", email="a@b.example"
         )
     assert cost() == few
+
+
+# A class. ----------------------------------------------------------------------------------------
+
+
+def section_path(people) -> str:
+    return reverse("section-details", args=[people.section])
+
+
+def test_the_sheet_leads_to_the_details_of_the_class(people):
+    sheet = Browser(people.t1).get(reverse("sheet", args=[people.section])).content.decode()
+    assert f'href="{section_path(people)}"' in sheet
+
+
+def test_each_detail_of_a_class_is_proposed_by_any_teacher_and_seen_by_them_alone(people):
+    path = section_path(people)
+    browser, form = opened(people.v, path)
+    with enter(people.school):
+        lab = people.v.creates("room", name="LAB 1")
+    typed = {
+        "room": str(lab),
+        "schedule": "Mon 9:00",
+        "delivery_mode": "hybrid",
+        "capacity": "24",
+        "instructor": str(people.t2.user.pk),
+    }
+    assert browser.post(path, form | typed).status_code == 302
+    assert waiting(people, people.section) == typed
+    page = words(browser.get(path))
+    assert "“SCI 201” stands until then." in page
+    assert "“T1 Teacher” stands until then." in page
+    assert "“30” stands until then." in page
+    theirs = words(Browser(people.t1).get(path))
+    for secret in ("LAB 1", "Mon 9:00", "awaiting approval</span>"):
+        assert secret not in theirs
+
+
+def test_an_untouched_class_is_no_change(people):
+    path = section_path(people)
+    browser, form = opened(people.t1, path)
+    same = {"room": str(people.room), "instructor": str(people.t1.user.pk), "delivery_mode": ""}
+    assert "Nothing was changed" in words(browser.post(path, form | same, follow=True))
+    assert waiting(people, people.section) == {}
+
+
+def test_rooms_and_people_that_one_cannot_know_of_are_refused_alike(people):
+    path = section_path(people)
+    with enter(people.school):
+        hidden = people.t2.creates("room", name="HIDDEN")
+    people.b.member.is_active = False
+    people.b.member.save()
+    browser, form = opened(people.t1, path)
+    page = browser.get(path).content.decode()
+    assert "HIDDEN" not in page
+    assert "B Admin" not in page
+    assert "T2 Teacher" in page
+    for field, values in (
+        ("room", [hidden, uuid.uuid4()]),
+        ("instructor", [people.b.user.pk, people.outsider.user.pk, uuid.uuid4()]),
+    ):
+        for value in values:
+            response = browser.post(path, form | {field: str(value), "capacity": "24"})
+            assert response.status_code == 422
+            assert f"Choose the {field} from the list." in words(response)
+            assert form_of(response.content.decode(), path)["capacity"] == "24"
+    assert waiting(people, people.section) == {}
+
+
+def test_a_capacity_that_is_no_number_is_explained_and_kept(people):
+    path = section_path(people)
+    browser, form = opened(people.t1, path)
+    response = browser.post(path, form | {"capacity": "many", "delivery_mode": "by post"})
+    page = words(response)
+    assert "“many” is not a whole number" in page
+    assert "“by post” is not one of" in page
+    assert form_of(response.content.decode(), path)["capacity"] == "many"
+    assert waiting(people, people.section) == {}
+
+
+def test_the_details_of_the_class_of_another_school_are_not_found(people):
+    for method in ("get", "send"):
+        assert getattr(Browser(people.outsider), method)(section_path(people)).status_code == 404
+
+
+def test_the_form_of_a_class_costs_as_many_queries_in_a_school_of_many_rooms(people):
+    browser = Browser(people.t1)
+
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert browser.get(section_path(people)).status_code == 200
+        return len(queries)
+
+    with enter(people.school):
+        people.t1.creates("room", name="R0")
+    cost()
+    few = cost()
+    with enter(people.school):
+        for n in range(1, 6):
+            people.t1.creates("room", name=f"R{n}")
+    assert cost() == few

@@ -10,10 +10,19 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from accounts.in_school import MemberRequest, in_school
+from changes import overlay
 from changes.overlay import Record
 from changes.propose import NothingSaved
 from grading.access import access_section, is_own, note_visit
-from grading.details import OF_PUPIL, Names, change_details, details_of, drafts_of
+from grading.details import (
+    OF_PUPIL,
+    OF_SECTION,
+    Names,
+    change_details,
+    details_of,
+    drafts_of,
+    names_for_section,
+)
 from grading.details_form import DetailsForm
 from grading.models import Section
 from grading.names import pupil_name
@@ -32,6 +41,18 @@ def of_pupil(
         raise Http404
     back = reverse("pupil-in-class", args=[section.pk, enrollment_id])
     return _edit(request, section, student, OF_PUPIL, {}, title=pupil_name(student), back=back)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@in_school()
+def of_section(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
+    member = request.member
+    section = access_section(member, section_id)
+    record = overlay.see("section", [section.pk], by=member)[section.pk]
+    names = names_for_section(record, by=member)
+    # Where the class is seen with what was saved: its sheet shows what stands.
+    back = reverse("section-details", args=[section.pk])
+    return _edit(request, section, record, OF_SECTION, names, title=str(section), back=back)
 
 
 def _edit(
