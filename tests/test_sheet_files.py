@@ -425,6 +425,13 @@ def with_page(data, change):
 
 SOUND = as_xlsx(["Number", "Mark"], ["101", "60"])
 SHARED = as_xlsx(["Number", "Comment", "x" * 30_000], *(["101", "x" * 30_000] for _ in range(9000)))
+NOWHERE = with_page(
+    SOUND,
+    lambda part: part.replace(
+        b"</sheetData>",
+        b"<row>" + b"<c/>" * 9_999 + b"<c><v>1</v></c></row>" + b"<row/>" * 9_999 + b"</sheetData>",
+    ),
+)
 FAR = with_page(SOUND, lambda part: part.replace(b'r="B2"', b'r="XFD1048576"'))
 HOSTILE = {
     "nothing": (b"", "empty"),
@@ -438,6 +445,7 @@ HOSTILE = {
     "a workbook in name": (zip_of(xl__workbook_xml="<a>"), "no workbook"),
     "a zip bomb": (zip_of(xl__workbook_xml="x", xl__big="\0" * 30_000_000), "far larger"),
     "a cell far away": (FAR, "far outside"),
+    "a cell that does not say how far away": (NOWHERE, "far outside"),
     "a text that thousands share": (SHARED, "far larger"),
     "rows without end": (as_csv(["Number", "Mark"], *(["1", "2"] for _ in range(100_000))), "rows"),
     "100,000 rows": (as_xlsx(["Number", "Mark"], *([1, 2] for _ in range(100_000))), "far larger"),
@@ -473,6 +481,31 @@ def test_the_value_of_a_formula_is_read_and_the_formula_never_shown(people):
     book.close()
     shown = upload(Browser(people.t1), people, out.getvalue())
     assert [item[4] for item in shown_items(shown)] == ["61"]
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"NaN", b"1e300", b"x", b""])
+def test_a_number_that_is_none_is_no_mark(people, number):
+    data = with_page(
+        as_xlsx(HEAD[:3], ["101", "", 61], ["102", "", 62]),
+        lambda part: part.replace(b"<v>61<", b"<v>" + number + b"<"),
+    )
+    shown = upload(Browser(people.t1), people, data)
+    if shown.status_code == 200:
+        assert [item[4] for item in shown_items(shown)] == ["62"]
+    else:
+        assert "no workbook" in shown.context["error"]
+
+
+@pytest.mark.parametrize(
+    "text", ["a_x0041_b", "_x0000_", "a\u0001b", "a\r\nb", " a ", "\U0001f600", "&amp;<b>"]
+)
+@pytest.mark.parametrize("kind", ["xlsx", "csv"])
+def test_unusual_text_comes_back_as_nothing_new(people, kind, text):
+    with enter(people.school):
+        people.t1.types(people.marks[0], text, field="comment")
+    browser = Browser(people.t1)
+    shown = upload(browser, people, browser.get(path(people, kind)).content)
+    assert (shown_items(shown), problems(shown)) == ([], [])
 
 
 def test_the_sheet_of_a_large_class_is_no_hostile_file():

@@ -6,6 +6,7 @@ front, and one that has apostrophes there already gets one more, so that taking 
 
 import datetime as dt
 import decimal
+import math
 import re
 
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -48,7 +49,7 @@ def text_of(value: object) -> str:
     """Return a cell of a workbook as text: 80.0 is 80."""
     if isinstance(value, bool):
         return str(value).upper()
-    if isinstance(value, float):
+    if isinstance(value, float) and math.isfinite(value):
         number = decimal.Decimal(repr(value))
         return str(int(number)) if number == int(number) else format(number, "f")
     if isinstance(value, dt.date | dt.time):
