@@ -192,6 +192,8 @@ def test_a_pupil_is_withdrawn_after_a_confirmation_and_only_for_its_author(peopl
     page = page_of(people.t1, people)
     assert reverse("withdraw", args=[change.pk]) in page
     assert "Withdraw from the class" not in page
+    sheet = browser.get(reverse("sheet", args=[people.section])).content.decode()
+    assert f'href="pupil/{people.marks[0]}/"' in sheet.partition("<h2>Withdrawn</h2>")[2]
     undo = reverse("withdraw", args=[change.pk])
     browser.post(undo, form_of(browser.get(undo).content.decode(), undo))
     assert status_and_section(people.t1, people.marks[0])[0] == "enrolled"
