@@ -215,7 +215,12 @@
         if (label.indexOf(drawer) !== 0) {
           return;
         }
-        var kept = JSON.parse(storage.getItem(label));
+        var kept;
+        try {
+          kept = JSON.parse(storage.getItem(label));
+        } catch (error) {
+          return; // cut off by a crash: the others are whole
+        }
         var cell = cells[label];
         if (!cell || cell.readOnly) {
           stranded.push({label: label, text: kept.text});

@@ -357,6 +357,24 @@ def test_signed_out_the_answer_is_for_the_page_and_not_in_place_of_the_field(peo
     assert waiting(people) == {}
 
 
+def test_a_page_of_somebody_who_was_signed_in_before_saves_nothing(people):
+    browser = Browser(people.t2)
+    headers = {
+        "HX-Request": "true",
+        "HX-Trigger-Name": "grade-1",
+        "X-School": str(people.school.pk),
+    }
+    data = {"row-1": people.marks[0].hex, "grade-1": "70", "grade-1-seen": "."}
+    path = reverse("save-cell", args=[people.section])
+    response = browser.post(path, data | {"person": str(people.t1.user.pk)}, headers=headers)
+    assert response.status_code == 403
+    assert "Somebody else is signed in" in response.content.decode()
+    assert waiting(people) == {}
+    response = browser.post(path, data | {"person": str(people.t2.user.pk)}, headers=headers)
+    assert response.status_code == 200
+    assert waiting(people) == {people.marks[0]: "70"}
+
+
 def test_a_page_of_another_school_than_the_session_is_in_now_saves_nothing(people):
     browser = Browser(people.t1)
     session = browser.session
