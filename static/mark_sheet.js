@@ -164,6 +164,13 @@
     item.sent = item.flying = true;
     item.sentEdit = item.edit;
     var sending = event.detail.parameters;
+    // Of the whole form, its own fields alone. (Said here once, and not at each cell of the page.)
+    var row = cell.closest("tr").querySelector('[name^="row-"]').name;
+    Array.from(new Set(event.detail.formData.keys())).forEach(function (name) {
+      if (name !== row && name !== cell.name && name.indexOf(cell.name + "-") !== 0) {
+        event.detail.formData.delete(name);
+      }
+    });
     sending.key = item.edit;
     sending.person = form.dataset.person;
     if (item.reason && !part(cell, "reason")) {
