@@ -148,7 +148,7 @@ def test_the_keyboard_alone_marks_a_class_and_adds_a_pupil(site, page):
         expect(answer(page, pupil)).to_contain_text("awaiting approval")
     assert sorted(waiting(site)) == ["61", "62", "63"]
     page.goto(f"{site.url}{sheet_of(site)}")
-    tab_to(".page-head a.button")
+    tab_to('.page-head a[href$="/pupil/"]')
     page.keyboard.press("Enter")
     page.wait_for_url("**/pupil/")
     expect(page.get_by_label("Name or number")).to_be_focused()
