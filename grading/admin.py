@@ -1,5 +1,6 @@
 """Terms, classes, marks and what decisions left behind, for the office to look up."""
 
+import uuid
 from typing import Any
 
 from django.contrib import admin, messages
@@ -7,18 +8,22 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.formats import date_format
+from django.utils.html import format_html
 
 from accounts.models import School
 from accounts.office import OfficeAdmin
 from changes import naming
 from changes.admin import TrackedAdmin
 
-from . import policy
+from . import extensions, policy
+from .access import access_section
 from .models import (
     Course,
     CourseChangeHistory,
     Enrollment,
+    Extension,
     GradeCorrection,
     GradingScale,
     HandIn,
@@ -63,6 +68,41 @@ class SectionAdmin(TrackedAdmin):
     list_select_related = ("course", "term", "instructor", "room", "scale")
     search_fields = ("code", "course__code", "course__title", "instructor__name")
     ordering = ("-term__starts_on", "code", "id")
+    readonly_fields = ("marks_until",)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.extend)
+        own = path("<uuid:section_id>/extend/", view, name="grading_section_extend")
+        return [own, *super().get_urls()]
+
+    @admin.display(description="marks can be entered until")
+    def marks_until(self, row: Section) -> str:
+        closes_on = extensions.closing(row.term, extensions.until_of(row))
+        until = date_format(closes_on, "j F Y") if closes_on else "any day"
+        at = reverse("admin:grading_section_extend", args=[row.pk])
+        return format_html('{} <a href="{}">Extend for this class</a>', until, at)
+
+    def extend(self, request: Any, section_id: uuid.UUID) -> HttpResponse:
+        """Let marks of one class be entered until a date."""
+        section = access_section(request.member, section_id)
+        form = extensions.ExtensionForm(request.POST or None)
+        if form.is_valid():
+            by, origin = request.member, request.origin
+            extensions.extend(section, **form.cleaned_data, by=by, origin=origin)
+            closes_on = extensions.closing(section.term, form.cleaned_data["until"])
+            day = date_format(closes_on, "j F Y") if closes_on else "any day"
+            messages.success(request, f"Marks of {section} can be entered until {day}.")
+            return redirect("admin:grading_section_change", section.pk)
+        back = (self.heading, "admin:grading_section_changelist")
+        title = "Extend the marks window"
+        context = {"form": form, "title": title, "button": "Extend", "back": back}
+        context["facts"] = [
+            ("Class", f"{section}: {section.course.title}, {section.term}"),
+            ("The term’s marks close on", section.term.marks_close_on or "no date"),
+            ("Extended until", extensions.until_of(section) or "not extended"),
+        ]
+        status = 422 if form.errors else 200
+        return TemplateResponse(request, "admin/form.html", context, status=status)
 
 
 @admin.register(Enrollment)
@@ -209,6 +249,26 @@ class HandInAdmin(OfficeAdmin):
     @admin.display(description="without a mark")
     def without_a_mark(self, row: Any) -> int:
         return row.blank
+
+
+@admin.register(Extension)
+class ExtensionAdmin(OfficeAdmin):
+    heading = "Extensions"
+    lead = "Until when marks of single classes can be entered; the latest of a class counts."
+    list_display = ("granted_at", "section_called", "until", "granted_by", "reason")
+    list_filter = ("granted_at",)
+    list_select_related = ("granted_by",)
+    search_fields = ("reason", "granted_by__name", "granted_by__email")
+    ordering = ("-granted_at", "-id")
+    fields = ("section_called", "until", "granted_by", "granted_at", "reason")
+    readonly_fields = ("section_called",)
+
+    def names_of(self, rows: Any) -> dict[Any, str]:
+        return _names(rows, "section")
+
+    @admin.display(description="class")
+    def section_called(self, row: Any) -> str:
+        return getattr(row, "called", None) or self.names_of([row])[row.pk]
 
 
 def _names(rows: Any, entity_type: str) -> dict[Any, str]:

@@ -9,6 +9,7 @@ class GradingConfig(AppConfig):
         "grading_gradingscale": ["retired_at"],
         "grading_gradingstep": [],
         "grading_handin": [],
+        "grading_extension": [],
     }
 
     def ready(self) -> None:

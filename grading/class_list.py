@@ -11,18 +11,20 @@ from accounts.models import Membership
 from changes import overlay
 from changes.models import Change
 
-from .hand_in import latest
+from . import extensions, hand_in
 from .models import Enrollment, HandIn, Section, Term
 
 
 @dataclasses.dataclass
 class Progress:
-    """Pupils enrolled, those without a mark, what waits for the office, and the hand-in."""
+    """Pupils enrolled, those without a mark, what waits for the office, the hand-in, and until
+    when the office has extended the marks window."""
 
     pupils: int = 0
     missing: int = 0
     waiting: int = 0
     handed_in: HandIn | None = None
+    extended_until: dt.date | None = None
 
     @property
     def entered(self) -> int:
@@ -55,7 +57,7 @@ def sections(member: Membership, term: Term | None, *, whole_school: bool) -> Qu
 
 def progress(section_ids: Collection[uuid.UUID], *, by: Membership) -> dict[uuid.UUID, Progress]:
     """Return how far each class is, as ``by`` sees it: their own waiting marks and pupils count,
-    nobody else's. Six statements, however many classes."""
+    nobody else's. Seven statements, however many classes."""
     found = {each: Progress() for each in section_ids}
     counts = (
         Enrollment.objects.filter(school_id=by.school_id, section_id__in=found, status="enrolled")
@@ -69,8 +71,10 @@ def progress(section_ids: Collection[uuid.UUID], *, by: Membership) -> dict[uuid
     for record in overlay.see("enrollment", ids, by=by).values():
         _take_away_what_stands(record, found)
         _add_what_is_seen(record, found)
-    for each, handed_in in latest(found, by=by).items():
+    for each, handed_in in hand_in.latest(found, by=by).items():
         found[each].handed_in = handed_in
+    for each, extension in extensions.latest(found).items():
+        found[each].extended_until = extension.until
     return found
 
 

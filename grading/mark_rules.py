@@ -16,7 +16,7 @@ from changes.projector import Move
 from changes.propose import Draft
 from changes.registry import Invalid, Rules
 
-from . import corrections
+from . import corrections, extensions
 from .access import is_restricted
 from .models import Enrollment, Section, Term
 from .scales import Scale, scales
@@ -26,11 +26,13 @@ TYPED = ("grade", "comment")
 
 @dataclasses.dataclass(frozen=True)
 class _Class:
-    """What a section says about marks: its scale, its term's window, its instructor."""
+    """What a section says about marks: its scale, its term's window, its instructor, and until
+    when the office has extended the window for it."""
 
     scale: Scale | None
     instructor_id: uuid.UUID | None
     term: Term | None
+    extended_until: dt.date | None
 
 
 class MarkRules(Rules):
@@ -106,19 +108,23 @@ class MarkRules(Rules):
 NOT_YOUR_CLASS = "In this school teachers change their own classes only. Ask the office."
 
 
-def closed_because(term: Term | None, school: School, at: dt.datetime) -> str | None:
+def closed_because(
+    term: Term | None, school: School, at: dt.datetime, *, extended_until: dt.date | None = None
+) -> str | None:
     """Return why marks cannot be entered at an instant, in words for a teacher, or None.
 
-    The window's days are the school's. A term without a window is open.
+    The window's days are the school's. A term without a window is open. ``extended_until``: the
+    office lets marks of the class be entered until then, if that is later.
     """
     if term is None:
         return None
     today = at.astimezone(zoneinfo.ZoneInfo(school.time_zone)).date()
     if term.marks_open_on and today < term.marks_open_on:
         return f"Marks for {term.name} open on {term.marks_open_on:%d %B %Y}."
-    if term.marks_close_on and today > term.marks_close_on:
+    closes_on = extensions.closing(term, extended_until)
+    if closes_on and today > closes_on:
         return (
-            f"Marks for {term.name} closed on {term.marks_close_on:%d %B %Y}. "
+            f"Marks for {term.name} closed on {closes_on:%d %B %Y}. "
             "Ask the office to enter it, or to open the term again."
         )
     return None
@@ -128,7 +134,8 @@ def _clean_typed(draft: Draft, its: _Class | None, *, by: Membership, at: dt.dat
     if its is None:
         draft.refuse("This class is not there (any more). Reload the page.")
         return
-    if not by.is_office and (closed := closed_because(its.term, by.school, at)):
+    closed = closed_because(its.term, by.school, at, extended_until=its.extended_until)
+    if closed and not by.is_office:
         draft.refuse(closed)
     elif draft.field == "grade":
         _read(draft, its.scale)
@@ -149,7 +156,8 @@ def _judge_typed(each: Judged, its: _Class) -> None:
             each.refuse(Why.INVALID, f"The scale has changed: {invalid}")
     if each.insisted or each.author_is_office or each.school is None:
         return
-    if closed := closed_because(its.term, each.school, each.received_at):
+    until = its.extended_until
+    if closed := closed_because(its.term, each.school, each.received_at, extended_until=until):
         each.refuse(Why.INVALID, f"It was sent outside the term’s window as it is now. {closed}")
 
 
@@ -211,11 +219,13 @@ def _classes(
             its[cell.field] = uuid.UUID(cell.value) if cell.value else None
     known_scales = scales(its["scale"] for its in said.values() if its["scale"])
     terms = Term.objects.in_bulk({its["term"] for its in said.values() if its["term"]})
+    extended = extensions.latest(ids)
     return {
         each: _Class(
             known_scales.get(its["scale"]) if its["scale"] else None,
             its["instructor"],
             terms.get(its["term"]) if its["term"] else None,
+            extended[each].until if each in extended else None,
         )
         for each, its in said.items()
     }

@@ -2,7 +2,8 @@
 
 Term, Course, Room, Section and Enrollment are written by the projector alone. GradingScale is
 configuration: immutable, a new version is a new row. GradeCorrection (ADR-006) and
-CourseChangeHistory (ADR-009) only grow, and so do the hand-ins of classes.
+CourseChangeHistory (ADR-009) only grow, and so do the hand-ins of classes
+and the extensions of their marks window.
 """
 
 from django.conf import settings
@@ -382,3 +383,32 @@ class HandIn(models.Model):
 
     def __str__(self) -> str:
         return f"{self.section_id} at {self.handed_in_at:%Y-%m-%d %H:%M}"
+
+
+class Extension(models.Model):
+    """The office lets marks of one class be entered until a date (included, in the school's time
+    zone), after its term's window has closed. Rows are only ever added; the latest of a class
+    counts, so that one with an earlier date takes it back.
+
+    ``section_id`` is no reference in the database: the row stays when the section vanishes.
+    """
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    section_id = models.UUIDField()
+    until = models.DateField()
+    granted_by = SchoolForeignKey(settings.AUTH_USER_MODEL)
+    granted_at = models.DateTimeField()
+    reason = models.TextField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="extension_school_id"),
+            models.CheckConstraint(name="extension_reason", condition=~Q(reason="")),
+        )
+        indexes = (
+            models.Index(fields=["school", "section_id", "granted_at"], name="extension_section"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.section_id} until {self.until}"

@@ -18,6 +18,7 @@ from changes.overlay import Cell, Record, State
 from changes.propose import Draft
 from changes.registry import EXISTS
 
+from . import extensions
 from .mark_rules import TYPED, closed_because
 from .models import Enrollment, Section
 from .names import last_known, plain, pupil_name
@@ -147,7 +148,8 @@ def load(section: Section, *, by: Membership, at: dt.datetime) -> Sheet:
     """Return the sheet as ``by`` sees it, in statements whose number no pupil adds to."""
     ids = overlay.referring("enrollment", "section", [section.pk], by=by)
     rows = _rows(overlay.see("enrollment", ids, by=by).values(), section, by)
-    closed = closed_because(section.term, by.school, at)
+    until = extensions.until_of(section)
+    closed = closed_because(section.term, by.school, at, extended_until=until)
     groups: dict[str, list[Row]] = {name: [] for name in (*Enrollment.Status.values, "declined")}
     for row in rows:
         groups[_group(row)].append(row)

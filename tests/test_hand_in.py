@@ -133,7 +133,7 @@ def test_the_sheet_says_who_handed_it_in_and_typing_is_still_possible(people):
         shown = page(person, sheet)
         assert "<b>Handed in</b> on" in shown
         assert "by T1 Teacher." in shown
-        assert "what is typed now awaits approval like everything else" in shown
+        assert "What is typed afterwards awaits approval like everything else" in shown
     with enter(people.school):
         waiting = only(people.t1.types(people.marks[0], "70"))
         assert waiting.status == "provisional"

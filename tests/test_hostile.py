@@ -19,7 +19,7 @@ from django.urls import URLResolver, get_resolver, reverse
 from accounts.in_school import enter
 from accounts.models import School
 from changes.models import Change, ChangeSet, Decision, Exclusion
-from grading.models import HandIn
+from grading.models import Extension, HandIn
 from tests.cast import Cast, Person, make_person, only
 from tests.pages import OUTSIDE_EVERY_SCHOOL, Browser, without_tokens
 from tests.test_law import fill
@@ -113,7 +113,10 @@ def state(people: Cast) -> tuple[Any, ...]:
     with enter(people.school):
         return (
             people.tables(),
-            [m.objects.count() for m in (Change, ChangeSet, Decision, Exclusion, HandIn)],
+            [
+                m.objects.count()
+                for m in (Change, ChangeSet, Decision, Exclusion, Extension, HandIn)
+            ],
             Change.objects.exclude(status="provisional").count(),
             list(School.objects.order_by("pk").values()),
             sorted(people.school.memberships.values_list("user_id", "role", "is_active")),

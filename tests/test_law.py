@@ -1,6 +1,7 @@
 """What the database itself refuses, whatever the code above it does: history only grows, one
 school never sees or touches another, and nobody approves their own correction."""
 
+import datetime
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ from accounts.models import User
 from accounts.privileges import append_only_tables, never_deleted_tables
 from changes import registry
 from changes.models import Change, Decision
+from grading.extensions import extend
 from grading.hand_in import hand_in
 from grading.models import GradeCorrection, Section
 from tests import cast
@@ -88,6 +90,8 @@ def fill(people: Cast) -> None:
     people.a.reverts(people.v)
     people.t2.types(people.marks[0], "75", reason="recounted")
     section = Section.objects.get(pk=people.section)
+    until = datetime.date(2026, 12, 24)
+    extend(section, until=until, reason="ill", by=people.a.member, origin=people.a.origin())
     hand_in(section, confirmed=people.marks, by=people.t1.member, origin=people.t1.origin(), key="")
 
 
@@ -283,6 +287,7 @@ def test_ledger_corrections_history_and_audit_log_are_among_what_only_grows():
         "changes_exclusion",
         "grading_gradecorrection",
         "grading_coursechangehistory",
+        "grading_extension",
         "grading_handin",
         "accounts_auditlog",
     } <= append_only_tables().keys()

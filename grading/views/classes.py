@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 from accounts.in_school import MemberRequest, in_school
 from grading import class_list
 from grading.access import is_restricted
+from grading.extensions import closing
 from grading.mark_rules import closed_because
 
 
@@ -29,7 +30,10 @@ def classes(request: MemberRequest) -> HttpResponse:
         "closed": closed_because(term, member.school, now),
         "whole_school": whole_school,
         "may_see_all": not is_restricted(member),
-        "classes": [(section, progress[section.pk]) for section in sections],
+        "classes": [
+            (section, its, closing(term, its.extended_until))
+            for section, its in ((each, progress[each.pk]) for each in sections)
+        ],
         "missing": sum(each.missing for each in progress.values()),
     }
     return TemplateResponse(request, "grading/classes.html", context)
