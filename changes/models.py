@@ -78,7 +78,7 @@ class ChangeQuerySet(models.QuerySet["Change"]):
 
     def not_excluded(self) -> Self:
         """Changes that no exclusion in force covers."""
-        return self.exclude(Exists(_in_force(OuterRef("school_id"), OuterRef("id"))))
+        return self.exclude(Exists(exclusions_in_force()))
 
     def effective(self) -> Self:
         """Approved and not excluded."""
@@ -86,17 +86,10 @@ class ChangeQuerySet(models.QuerySet["Change"]):
 
     def open(self) -> Self:
         """Provisional values that stand as their author's last word on the cell."""
-        later = Change.objects.filter(
-            school_id=OuterRef("school_id"),
-            author_id=OuterRef("author_id"),
-            entity_id=OuterRef("entity_id"),
-            field=OuterRef("field"),
-            number__gt=OuterRef("number"),
-        ).not_excluded()
         return (
             self.filter(status=Change.Status.PROVISIONAL, kind=Change.Kind.VALUE)
             .not_excluded()
-            .exclude(Exists(later))
+            .exclude(Exists(typed_later()))
         )
 
     def proposed_by(self, user_id: Any) -> Self:
@@ -108,10 +101,23 @@ class ChangeQuerySet(models.QuerySet["Change"]):
         return self.filter(entity_type=entity_type, entity_id__in=entity_ids)
 
 
-def _in_force(school_id: Any, change_id: Any) -> models.QuerySet["Exclusion"]:
+def exclusions_in_force() -> models.QuerySet["Exclusion"]:
+    """Return, for a subquery of changes, the exclusions of each that are in force."""
     return Exclusion.objects.filter(
-        school_id=school_id, change_id=change_id, lifted_by__isnull=True
+        school_id=OuterRef("school_id"), change_id=OuterRef("pk"), lifted_by__isnull=True
     )
+
+
+def typed_later() -> ChangeQuerySet:
+    """Return, for a subquery of changes, what the author of each put in its place, withdrawals too:
+    the same cell, a higher number, not excluded."""
+    return Change.objects.filter(
+        school_id=OuterRef("school_id"),
+        author_id=OuterRef("author_id"),
+        entity_id=OuterRef("entity_id"),
+        field=OuterRef("field"),
+        number__gt=OuterRef("number"),
+    ).not_excluded()
 
 
 class Change(models.Model):

@@ -24,7 +24,7 @@ from django.db.models import (
 
 from accounts.models import Membership, User
 from changes import overlay, registry
-from changes.models import Change, Exclusion
+from changes.models import Change, exclusions_in_force, typed_later
 from changes.registry import EXISTS, TRUE
 
 from .models import GradingScale, Section
@@ -84,16 +84,6 @@ class Line:
 def proposed(by: Membership) -> QuerySet[Change]:
     """Return the changes of ``by``, the newest first, each with its ``state``. A new record is one
     of them, not one for each of its fields."""
-    same_cell = Change.objects.filter(
-        school_id=OuterRef("school_id"),
-        author_id=OuterRef("author_id"),
-        entity_id=OuterRef("entity_id"),
-        field=OuterRef("field"),
-        number__gt=OuterRef("number"),
-    ).not_excluded()
-    excluded = Exclusion.objects.filter(
-        school_id=OuterRef("school_id"), change_id=OuterRef("pk"), lifted_by=None
-    )
     creation = Change.objects.filter(
         school_id=OuterRef("school_id"),
         change_set_id=OuterRef("change_set_id"),
@@ -106,9 +96,9 @@ def proposed(by: Membership) -> QuerySet[Change]:
         .filter(school_id=by.school_id, kind=Change.Kind.VALUE)
         .exclude(~Q(field=EXISTS) & Exists(creation))
         .annotate(
-            followed_by=Subquery(same_cell.order_by("number").values("kind")[:1]),
+            followed_by=Subquery(typed_later().order_by("number").values("kind")[:1]),
             state=Case(
-                When(Exists(excluded), then=Value("set-aside")),
+                When(Exists(exclusions_in_force()), then=Value("set-aside")),
                 When(~Q(status=Change.Status.PROVISIONAL), then=F("status")),
                 When(followed_by=None, then=Value("waiting")),
                 When(followed_by=Change.Kind.WITHDRAW, then=Value("withdrawn")),

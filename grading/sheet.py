@@ -110,11 +110,13 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Sheet:
-    """A class with its pupils, as one person sees it."""
+    """A class with its pupils, as one person sees it. ``open_until``: the last day of a window that
+    the office has extended for it."""
 
     section: Section
     scale: Scale | None
     closed: str | None
+    open_until: dt.date | None
     is_locked: bool
     enrolled: list[Row]
     waitlisted: list[Row]
@@ -150,6 +152,7 @@ def load(section: Section, *, by: Membership, at: dt.datetime) -> Sheet:
     rows = _rows(overlay.see("enrollment", ids, by=by).values(), section, by)
     until = extensions.until_of(section)
     closed = closed_because(section.term, by.school, at, extended_until=until)
+    closes_on = extensions.closing(section.term, until)
     groups: dict[str, list[Row]] = {name: [] for name in (*Enrollment.Status.values, "declined")}
     for row in rows:
         groups[_group(row)].append(row)
@@ -157,6 +160,7 @@ def load(section: Section, *, by: Membership, at: dt.datetime) -> Sheet:
         section=section,
         scale=scales([section.scale_id]).get(section.scale_id) if section.scale_id else None,
         closed=closed,
+        open_until=closes_on if closes_on != section.term.marks_close_on else None,
         is_locked=closed is not None and not by.is_office,
         enrolled=groups["enrolled"],
         waitlisted=groups["waitlisted"],
