@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,8 +32,8 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
-def _as_owner() -> psycopg.Connection:
-    config = settings.DATABASES.get("owner") or settings.DATABASES["default"]
+def _sign_in(alias: str) -> psycopg.Connection:
+    config = settings.DATABASES.get(alias) or settings.DATABASES["default"]
     return psycopg.connect(
         host=config["HOST"] or None,
         port=config["PORT"] or None,
@@ -45,16 +44,21 @@ def _as_owner() -> psycopg.Connection:
     )
 
 
+def _as_owner() -> psycopg.Connection:
+    return _sign_in("owner")
+
+
 def _drop(database: str) -> None:
-    """Drop a database, once the threads of a server that was just stopped have let go of it: the
-    owner may not end the serving role's sessions."""
-    busy = "select count(*) from pg_stat_activity where datname = %s"
+    """Drop a database. Each role ends its own sessions there, which it alone may: those of the
+    threads of a server that was just stopped, and those that Django keeps apart while a browser's
+    event loop runs in this thread."""
+    with _sign_in("default") as serving:
+        serving.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = %s and usename = current_user",
+            [database],
+        )
     with _as_owner() as owner:
-        for _ in range(50):
-            row = owner.execute(busy, [database]).fetchone()
-            if row is None or not row[0]:
-                break
-            time.sleep(0.1)
         owner.execute(
             sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database))
         )
