@@ -386,16 +386,20 @@ class HandIn(models.Model):
 
 
 class Extension(models.Model):
-    """The office lets marks of one class be entered until a date (included, in the school's time
-    zone), after its term's window has closed. Rows are only ever added; the latest of a class
-    counts, so that one with an earlier date takes it back.
+    """The office lets marks be entered until a date (included, in the school's time zone), after
+    the term's window has closed: those of one class, or those of every class that an instructor
+    has in a term. Rows are only ever added; the latest of a class, and of an instructor in a
+    term, counts, so that one with an earlier date takes it back.
 
-    ``section_id`` is no reference in the database: the row stays when the section vanishes.
+    ``section_id`` and ``term_id`` are no references in the database: the row stays when the
+    section or the term vanishes.
     """
 
     id = IdField()
     school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
-    section_id = models.UUIDField()
+    section_id = models.UUIDField(null=True)
+    term_id = models.UUIDField(null=True)
+    instructor = SchoolForeignKey(settings.AUTH_USER_MODEL, null=True)
     until = models.DateField()
     granted_by = SchoolForeignKey(settings.AUTH_USER_MODEL)
     granted_at = models.DateTimeField()
@@ -405,10 +409,19 @@ class Extension(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["school", "id"], name="extension_school_id"),
             models.CheckConstraint(name="extension_reason", condition=~Q(reason="")),
+            models.CheckConstraint(
+                name="extension_class_or_instructor",
+                condition=Q(section_id__isnull=False, term_id__isnull=True, instructor__isnull=True)
+                | Q(section_id__isnull=True, term_id__isnull=False, instructor__isnull=False),
+            ),
         )
         indexes = (
             models.Index(fields=["school", "section_id", "granted_at"], name="extension_section"),
+            models.Index(
+                fields=["school", "instructor", "term_id", "granted_at"],
+                name="extension_instructor",
+            ),
         )
 
     def __str__(self) -> str:
-        return f"{self.section_id} until {self.until}"
+        return f"{self.section_id or self.instructor_id} until {self.until}"
