@@ -102,14 +102,24 @@ class PeopleAdmin(OfficeAdmin):
                 messages.success(request, f"Saved: {member}.")
                 return redirect("admin:accounts_membership_changelist")
         facts = [("E-mail", member.user.email)]
-        return _form(request, form, title=str(member.user), button="Save", facts=facts)
+        return _form(
+            request,
+            form,
+            "accounts/person.html",
+            title=str(member.user),
+            button="Save",
+            facts=facts,
+            member_id=member.pk,
+        )
 
 
-def _form(request: MemberRequest, form: forms.Form, **context: Any) -> HttpResponse:
+def _form(
+    request: MemberRequest, form: forms.Form, template: str = "admin/form.html", **context: Any
+) -> HttpResponse:
     back = ("People", "admin:accounts_membership_changelist")
     return TemplateResponse(
         request,
-        "admin/form.html",
+        template,
         {"form": form, "back": back, **context},
         status=422 if form.errors else 200,
     )

@@ -1,6 +1,5 @@
 """Terms, classes, marks and what decisions left behind, for the office to look up."""
 
-import uuid
 from typing import Any
 
 from django.contrib import admin, messages
@@ -9,7 +8,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.formats import date_format
 from django.utils.html import format_html
 
 from accounts.models import School
@@ -17,8 +15,7 @@ from accounts.office import OfficeAdmin
 from changes import naming
 from changes.admin import TrackedAdmin
 
-from . import extensions, policy
-from .access import access_section
+from . import extension_pages, extensions, policy
 from .models import (
     Course,
     CourseChangeHistory,
@@ -71,38 +68,16 @@ class SectionAdmin(TrackedAdmin):
     readonly_fields = ("marks_until",)
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.extend)
+        view = self.admin_site.admin_view(extension_pages.of_class)
         own = path("<uuid:section_id>/extend/", view, name="grading_section_extend")
         return [own, *super().get_urls()]
 
     @admin.display(description="marks can be entered until")
     def marks_until(self, row: Section) -> str:
         closes_on = extensions.closing(row.term, extensions.until_of(row))
-        until = date_format(closes_on, "j F Y") if closes_on else "any day"
+        until = extension_pages.day(closes_on, "any day")
         at = reverse("admin:grading_section_extend", args=[row.pk])
         return format_html('{} <a href="{}">Extend for this class</a>', until, at)
-
-    def extend(self, request: Any, section_id: uuid.UUID) -> HttpResponse:
-        """Let marks of one class be entered until a date."""
-        section = access_section(request.member, section_id)
-        form = extensions.ExtensionForm(request.POST or None)
-        if form.is_valid():
-            by, origin = request.member, request.origin
-            extensions.extend(section, **form.cleaned_data, by=by, origin=origin)
-            closes_on = extensions.closing(section.term, form.cleaned_data["until"])
-            day = date_format(closes_on, "j F Y") if closes_on else "any day"
-            messages.success(request, f"Marks of {section} can be entered until {day}.")
-            return redirect("admin:grading_section_change", section.pk)
-        back = (self.heading, "admin:grading_section_changelist")
-        title = "Extend the marks window"
-        context = {"form": form, "title": title, "button": "Extend", "back": back}
-        context["facts"] = [
-            ("Class", f"{section}: {section.course.title}, {section.term}"),
-            ("The term’s marks close on", section.term.marks_close_on or "no date"),
-            ("Extended until", extensions.until_of(section) or "not extended"),
-        ]
-        status = 422 if form.errors else 200
-        return TemplateResponse(request, "admin/form.html", context, status=status)
 
 
 @admin.register(Enrollment)
@@ -254,20 +229,37 @@ class HandInAdmin(OfficeAdmin):
 @admin.register(Extension)
 class ExtensionAdmin(OfficeAdmin):
     heading = "Extensions"
-    lead = "Until when marks of single classes can be entered; the latest of a class counts."
-    list_display = ("granted_at", "section_called", "until", "granted_by", "reason")
+    lead = (
+        "Until when marks can be entered: of single classes, or of every class that somebody "
+        "teaches in a term. The latest of each counts."
+    )
+    list_display = ("granted_at", "holds_for", "until", "granted_by", "reason")
     list_filter = ("granted_at",)
-    list_select_related = ("granted_by",)
-    search_fields = ("reason", "granted_by__name", "granted_by__email")
+    list_select_related = ("granted_by", "instructor")
+    search_fields = ("reason", "granted_by__name", "granted_by__email", "instructor__name")
     ordering = ("-granted_at", "-id")
-    fields = ("section_called", "until", "granted_by", "granted_at", "reason")
-    readonly_fields = ("section_called",)
+    fields = ("holds_for", "until", "granted_by", "granted_at", "reason")
+    readonly_fields = ("holds_for",)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(extension_pages.of_instructor)
+        at = "instructor/<uuid:membership_id>/"
+        return [path(at, view, name="grading_extension_instructor"), *super().get_urls()]
 
     def names_of(self, rows: Any) -> dict[Any, str]:
-        return _names(rows, "section")
+        rows = list(rows)
+        titles = naming.titles(
+            ("section", row.section_id) if row.section_id else ("term", row.term_id) for row in rows
+        )
+        return {
+            row.pk: titles[row.section_id]
+            if row.section_id
+            else f"every class of {row.instructor} in {titles[row.term_id]}"
+            for row in rows
+        }
 
-    @admin.display(description="class")
-    def section_called(self, row: Any) -> str:
+    @admin.display(description="for")
+    def holds_for(self, row: Any) -> str:
         return getattr(row, "called", None) or self.names_of([row])[row.pk]
 
 

@@ -55,10 +55,10 @@ def sections(member: Membership, term: Term | None, *, whole_school: bool) -> Qu
     return found.select_related("course", "instructor").order_by("course__title", "code", "id")
 
 
-def progress(section_ids: Collection[uuid.UUID], *, by: Membership) -> dict[uuid.UUID, Progress]:
+def progress(classes: Collection[Section], *, by: Membership) -> dict[uuid.UUID, Progress]:
     """Return how far each class is, as ``by`` sees it: their own waiting marks and pupils count,
     nobody else's. Seven statements, however many classes."""
-    found = {each: Progress() for each in section_ids}
+    found = {each.pk: Progress() for each in classes}
     counts = (
         Enrollment.objects.filter(school_id=by.school_id, section_id__in=found, status="enrolled")
         .values("section_id")
@@ -73,8 +73,9 @@ def progress(section_ids: Collection[uuid.UUID], *, by: Membership) -> dict[uuid
         _add_what_is_seen(record, found)
     for each, handed_in in hand_in.latest(found, by=by).items():
         found[each].handed_in = handed_in
-    for each, extension in extensions.latest(found).items():
-        found[each].extended_until = extension.until
+    taught = [extensions.Taught(each.pk, each.term_id, each.instructor_id) for each in classes]
+    for each, until in extensions.until_of_classes(taught).items():
+        found[each].extended_until = until
     return found
 
 

@@ -219,13 +219,15 @@ def _classes(
             its[cell.field] = uuid.UUID(cell.value) if cell.value else None
     known_scales = scales(its["scale"] for its in said.values() if its["scale"])
     terms = Term.objects.in_bulk({its["term"] for its in said.values() if its["term"]})
-    extended = extensions.latest(ids)
+    extended = extensions.until_of_classes(
+        [extensions.Taught(each, its["term"], its["instructor"]) for each, its in said.items()]
+    )
     return {
         each: _Class(
             known_scales.get(its["scale"]) if its["scale"] else None,
             its["instructor"],
             terms.get(its["term"]) if its["term"] else None,
-            extended[each].until if each in extended else None,
+            extended.get(each),
         )
         for each, its in said.items()
     }

@@ -81,6 +81,7 @@ def ids_of(people: Cast) -> dict[str, Any]:
         "enrollment_id": people.marks[0],
         "change_id": change.pk,
         "change_set_id": change.change_set_id,
+        "membership_id": people.t1.member.pk,
         "number": Decision.objects.get(kind="revert").number,
         "uidb36": "1",
         "key": "set-password",

@@ -16,7 +16,7 @@ from accounts.models import User
 from accounts.privileges import append_only_tables, never_deleted_tables
 from changes import registry
 from changes.models import Change, Decision
-from grading.extensions import extend
+from grading.extensions import extend, extend_for_instructor
 from grading.hand_in import hand_in
 from grading.models import GradeCorrection, Section
 from tests import cast
@@ -92,6 +92,14 @@ def fill(people: Cast) -> None:
     section = Section.objects.get(pk=people.section)
     until = datetime.date(2026, 12, 24)
     extend(section, until=until, reason="ill", by=people.a.member, origin=people.a.origin())
+    extend_for_instructor(
+        people.t2.user,
+        section.term,
+        until=until,
+        reason="ill",
+        by=people.a.member,
+        origin=people.a.origin(),
+    )
     hand_in(section, confirmed=people.marks, by=people.t1.member, origin=people.t1.origin(), key="")
 
 
@@ -441,6 +449,27 @@ def test_nobody_approves_their_own_correction_in_the_name_of_another(busy, own):
     decision = a_decision_of(busy, busy.a.user)
     assert_refused("foreign key", APPROVE, decision.pk, busy.b.user.pk, own.pk)
     assert_refused("foreign key", STAMP, decision.pk, busy.b.user.pk, own.pk)
+
+
+def test_an_extension_is_for_a_class_or_for_an_instructor_of_the_school(busy):
+    put = (
+        "insert into grading_extension select (jsonb_populate_record(e, jsonb_build_object("
+        " 'id', gen_random_uuid(), {changed}))).* from grading_extension e"
+        " where e.section_id is {which} limit 1"
+    )
+    for which, changed in (
+        ("null", "'section_id', gen_random_uuid()"),
+        ("null", "'term_id', null"),
+        ("null", "'instructor_id', null"),
+        ("not null", "'section_id', null"),
+        ("not null", "'term_id', gen_random_uuid()"),
+    ):
+        assert_refused("class_or_instructor", put.format(which=which, changed=changed))
+    assert_refused(
+        "foreign key",
+        put.format(which="null", changed="'instructor_id', %s::text"),
+        busy.outsider.user.pk,
+    )
 
 
 def test_a_stranger_decides_nothing(busy, own):

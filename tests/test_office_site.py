@@ -1,6 +1,7 @@
 """The office's site: one door, one school, nothing inline, and looking costs a known number of
 queries."""
 
+import datetime as dt
 import re
 
 import pytest
@@ -13,7 +14,8 @@ from accounts.in_school import enter
 from accounts.models import AuditLog, Membership, User
 from changes.models import ChangeSet, Decision
 from changes.propose import Draft, creation
-from grading.models import Enrollment
+from grading.extensions import extend, extend_for_instructor
+from grading.models import Enrollment, Section
 from students.models import Student
 from tests.cast import make_person, make_scale
 from tests.pages import OUTSIDE_EVERY_SCHOOL
@@ -243,6 +245,11 @@ def grow(people, word):
             for field, typed in (("room", str(people.room)), ("capacity", "12"))
         ]
     )
+    until, by = dt.date(2026, 12, 24), people.a
+    row = Section.objects.get(pk=section[0].entity_id)
+    asked = {"until": until, "reason": word, "by": by.member, "origin": by.origin()}
+    extend(row, **asked)
+    extend_for_instructor(people.t2.user, row.term, **asked)
     make_scale(people.school, name=word)
     make_person(
         f"{word}@hill.example", "teacher", school=people.school, clock=people.clock, ip="10.0.2.2"

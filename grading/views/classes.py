@@ -23,7 +23,7 @@ def classes(request: MemberRequest) -> HttpResponse:
     )
     whole_school = "all" in request.GET and not is_restricted(member)
     sections = list(class_list.sections(member, term, whole_school=whole_school))
-    progress = class_list.progress([section.pk for section in sections], by=member)
+    progress = class_list.progress(sections, by=member)
     context = {
         "terms": terms,
         "term": term,
