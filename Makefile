@@ -9,7 +9,7 @@ WITH_POSTGRES := $(RUN) tools/with_postgres.py
 
 # Recipes end in exec so that a signal to make reaches the command, not a shell before it.
 
-.PHONY: help environment demo demo-reset test check lock
+.PHONY: help environment demo demo-reset test bench check lock
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -26,6 +26,9 @@ demo-reset: environment ## forget the demo's data and start it afresh
 
 test: environment ## run the tests, two at a time (ARGS="tests/test_x.py -k y" for some of them)
 	@exec $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+bench: environment ## measure, beside what anybody knows, into benchmarks/results.md (ARGS="sheet" for one part)
+	@exec env PYTHONPATH=tools $(RUN) -m benchmarks $(ARGS)
 
 check: environment ## run the linters, the type checker and what else can be said without the tests
 	.venv/bin/ruff check .

@@ -8,7 +8,6 @@ role that serves and roll back. A test that must commit (threads, a live site) a
 import contextlib
 import dataclasses
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from django.db import connections
 from psycopg import sql
 from pytest_django.live_server_helper import LiveServer
 
+import chromium
 from accounts.in_school import enter
 from accounts.models import School
 from tests import cast
@@ -123,33 +123,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         connections.close_all()
 
 
-def chromium() -> str | None:
-    """Return the path of a Chromium on this machine, if there is one."""
-    names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
-    return next((path for name in names if name and (path := shutil.which(name))), None)
-
-
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
     """Debian's Chromium, which asks nobody outside this machine for anything."""
-    path = chromium()
+    path = chromium.path()
     if path is None:
         reason = "no Chromium found: install Debian's package chromium, or set CHROMIUM to its path"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    return {
-        "executable_path": path,
-        "args": [
-            "--no-sandbox",
-            "--disable-dev-shm-usage",
-            "--disable-gpu",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--no-first-run",
-        ],
-    }
+    return {"executable_path": path, "args": chromium.ARGUMENTS}
 
 
 @pytest.fixture

@@ -1,0 +1,33 @@
+"""Running one part: `python -m benchmarks.part sheet --into FILE [--small]`, in the environment
+that `python -m benchmarks` makes."""
+
+import argparse
+import importlib
+import signal
+import sys
+from pathlib import Path
+
+import django
+from django.db import connection
+
+from .timing import circumstances
+
+
+def main() -> None:
+    """Measure a part and write its section."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("part")
+    parser.add_argument("--into", type=Path, required=True)
+    parser.add_argument("--small", action="store_true", help="tiny sizes will do")
+    options = parser.parse_args()
+    django.setup()
+    section = importlib.import_module(f"benchmarks.{options.part}").measure(options.small)
+    with connection.cursor() as cursor:
+        cursor.execute("show server_version")
+        version = cursor.fetchone()[0].split()[0]
+    options.into.write_text(section.text(circumstances(version)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""What `make bench` measures with runs, and does what it says; how long that takes is not asked."""
+
+from urllib.parse import urlsplit
+
+import pytest
+
+from accounts.in_school import enter
+from benchmarks import report, school, served, sheet
+from changes.models import Change
+from grading import sheet as mark_sheet
+
+
+@pytest.fixture
+def measured(own_database):
+    hill = school.found()
+    with enter(hill):
+        yield school.furnish(hill)
+
+
+@pytest.fixture
+def visited(site):
+    """A class in every state and an empty one, on a site that serves; with the teacher's session
+    and that of somebody who has no changes."""
+    hill = school.found()
+    with enter(hill):
+        its = school.furnish(hill)
+        full, empty = school.classes(its, [12, 3])
+        school.fill(its, full)
+    return full, empty, served.sign_in(its.teacher), served.sign_in(its.idle)
+
+
+def test_a_class_is_filled_with_every_state_of_a_cell(measured):
+    (of,) = school.classes(measured, [12])
+    school.fill(measured, of)
+    section = Change.objects.get(entity_id=of.section, field="exists").entity_id
+    shown = mark_sheet.load(
+        mark_sheet.Section.objects.get(pk=section),
+        by=measured.teacher,
+        at=measured.teacher.user.joined_at,
+    )
+    entries = [entry for row in shown.editable for entry in (row.grade, row.comment)]
+    assert {entry.state for entry in entries} == {
+        "blank",
+        "approved",
+        "waiting",
+        "conflict",
+        "declined",
+    }
+    assert len(shown.editable) == 12
+    assert [len(shown.waitlisted), len(shown.withdrawn)] == [1, 1]
+    assert sum(row.is_new_pupil for row in shown.editable) == 1
+
+
+def test_the_pages_of_a_sheet_are_measured_beside_a_trivial_one(site, visited):
+    full, empty, teacher, idle = visited
+    address = urlsplit(site.url)
+    section = report.Section("sheet", "x")
+    sheet.pages_of(section, address.hostname, address.port, teacher, idle, [full, empty], times=1)
+    assert [goal.what for goal in section.goals] == [
+        "the page of the sheet of 12",
+        "the page of the sheet of 3",
+    ]
+    assert all(goal.measured > 0 for goal in section.goals)
+
+
+def test_a_page_that_is_refused_is_no_figure(site, visited):
+    address = urlsplit(site.url)
+    nobody = served.Visitor(address.hostname, address.port)
+    with pytest.raises(served.NotServed, match="302"):
+        nobody.get(f"/classes/{visited[0].section}/")
+
+
+@pytest.mark.browser
+def test_typing_is_measured_until_the_page_says_that_it_waits(site, visited, page):
+    _, empty, teacher, _ = visited
+    page.context.add_cookies([{"name": "sessionid", "value": teacher, "url": site.url}])
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{site.url}/classes/{empty.section}/")
+    assert sheet.paste_block(page, 3) > 0
+    assert sheet.type_one(page, 2) > 0
+    assert page.locator(".answer", has_text="awaiting approval").count() == 6
+
+
+def test_the_results_keep_the_sections_of_other_parts(tmp_path):
+    file = tmp_path / "results.md"
+    for name, goal in (("two", 1), ("one", 1), ("two", 9)):
+        section = report.Section(name, "a part", goals=[report.Goal("speed", goal, 3)])
+        report.put(section.text("today"), name, ("one", "two"), file)
+    text = file.read_text()
+    assert text.count("## ") == 2
+    assert text.index("## one") < text.index("## two")
+    assert "| speed | 3 x | 1 x | yes |" in text
+    assert "| speed | 3 x | 9 x | no: 3.0 times the goal |" in text
