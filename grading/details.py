@@ -25,6 +25,7 @@ from .sheet import digest_of
 OF_PUPIL = (
     "family_name",
     "given_names",
+    "pronouns",
     "number",
     "birth_date",
     "year_level",

@@ -65,7 +65,7 @@ def _choices(detail: Detail) -> list[tuple[str, str]]:
     current = detail.cell.value
     if current is not None and current not in dict(named):
         named.append((current, detail.value))
-    return [("", "none"), *named]
+    return [("", "none" if detail.field.reference else "not known"), *named]
 
 
 def _state(detail: Detail) -> str:

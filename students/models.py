@@ -8,13 +8,19 @@ from changes.guard import written_by_projector
 
 
 class Student(models.Model):
-    """A pupil, as the approved changes add up."""
+    """A pupil, as the approved changes add up. ``pronouns``: blank where nobody knows them."""
+
+    class Pronouns(models.TextChoices):
+        SHE = "she", "she"
+        HE = "he", "he"
+        THEY = "they", "they"
 
     id = IdField()
     school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
     number = models.TextField(null=True)  # noqa: DJ001 - unknown is null, so that it may repeat
     given_names = models.TextField(blank=True)
     family_name = models.TextField(blank=True)
+    pronouns = models.TextField(blank=True, choices=Pronouns)
     birth_date = models.DateField(null=True)
     email = models.TextField(blank=True)
     guardian_email = models.TextField(blank=True)
@@ -35,6 +41,10 @@ class Student(models.Model):
                 fields=["school", "source_id"],
                 name="student_source_id",
                 deferrable=models.Deferrable.IMMEDIATE,
+            ),
+            models.CheckConstraint(
+                name="student_pronouns_known",
+                condition=models.Q(pronouns__in=["", "she", "he", "they"]),
             ),
         )
         indexes = (

@@ -11,6 +11,7 @@ registry.track(
         registry.key("number", "number"),
         registry.text("given_names", "given names", visible=True),
         registry.text("family_name", "family name", visible=True),
+        registry.choice("pronouns", "pronouns", Student.Pronouns.values),
         registry.date("birth_date", "date of birth"),
         registry.email("email", "e-mail"),
         registry.email("guardian_email", "guardian’s e-mail"),

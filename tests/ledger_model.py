@@ -34,7 +34,7 @@ def _blank(empty: str, null: str) -> Record:
 TYPES = {
     "student": Type(
         _blank(
-            "given_names family_name email guardian_email year_level home_group",
+            "given_names family_name pronouns email guardian_email year_level home_group",
             "number birth_date source_id",
         ),
         keys=(("number",), ("source_id",)),

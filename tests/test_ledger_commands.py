@@ -90,8 +90,8 @@ def test_verify_names_a_record_that_stands_in_the_table_alone_or_in_the_ledger_a
         cursor.execute("delete from grading_enrollment where id = %s", [night.marks[2]])
         cursor.execute(
             "insert into students_student (id, school_id, number, given_names, family_name, email,"
-            " guardian_email, year_level, home_group)"
-            " values (gen_random_uuid(), %s, '666', 'Eve', 'Forged', '', '', '', '')",
+            " guardian_email, year_level, home_group, pronouns)"
+            " values (gen_random_uuid(), %s, '666', 'Eve', 'Forged', '', '', '', '', '')",
             [night.school.pk],
         )
     out = StringIO()

@@ -18,6 +18,7 @@ from changes import review
 from changes.models import ChangeSet, Decision
 from changes.propose import Draft, Saved, creation, propose
 from grading.models import Enrollment, GradingScale, GradingStep
+from students.models import Student
 
 from . import names
 
@@ -181,6 +182,7 @@ def _student(sample: Sample, number: int) -> list[Draft]:
             "number": str(number),
             "given_names": given,
             "family_name": family,
+            "pronouns": _pronouns(given, number),
             "birth_date": str(
                 dt.date(sample.today.year - year - 5, 1, 1)
                 + dt.timedelta(days=sample.chance.randrange(365))
@@ -193,6 +195,15 @@ def _student(sample: Sample, number: int) -> list[Draft]:
     )
     sample.given[drafts[0].entity_id] = given
     return drafts
+
+
+def _pronouns(given: str, number: int) -> str:
+    """Return a pupil's pronouns; of every twelfth the school does not know them."""
+    if number % 12 == 0:
+        return ""
+    if number % 31 == 0:
+        return Student.Pronouns.THEY
+    return Student.Pronouns.HE if given in names.OF_BOYS else Student.Pronouns.SHE
 
 
 def _section(

@@ -69,6 +69,12 @@ GIVEN = (
     "Yusuf",
     "Zoë",
 )
+OF_BOYS = frozenset(
+    """
+    Amir Anton Bruno Calum Dylan Emeka Enzo Felix Hugo Ivo Jonas Karim Kofi Leo Luca Malik Milo Nils
+    Omar Oskar Rafael Ravi Rory Sami Tariq Theo Viktor Yusuf
+    """.split()  # noqa: SIM905 - one to a line they would fill a screen
+)
 FAMILY = (
     "Abara",
     "Acheson",
