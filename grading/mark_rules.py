@@ -18,6 +18,7 @@ from changes.registry import Invalid, Rules
 
 from . import corrections, extensions
 from .access import is_restricted
+from .characters import characters
 from .models import Enrollment, Section, Term
 from .scales import Scale, scales
 
@@ -139,9 +140,9 @@ def _clean_typed(draft: Draft, its: _Class | None, *, by: Membership, at: dt.dat
         draft.refuse(closed)
     elif draft.field == "grade":
         _read(draft, its.scale)
-    elif draft.value and len(draft.value) > by.school.comment_length:
+    elif draft.value and (count := characters(draft.value)) > by.school.comment_length:
         draft.refuse(
-            f"This comment has {len(draft.value):,} characters; the school’s limit is "
+            f"This comment has {count:,} characters; the school’s limit is "
             f"{by.school.comment_length:,}. Shorten it: nothing of it was cut."
         )
 

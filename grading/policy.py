@@ -23,7 +23,10 @@ class PolicyForm(forms.ModelForm):
         widget=forms.CheckboxSelectMultiple,
     )
     comment_length = forms.IntegerField(
-        label="Longest comment, in characters", min_value=1, max_value=COMMENT_LIMIT
+        label="Longest comment, in characters",
+        help_text="As a person counts them: an accented letter, or an emoji, is one.",
+        min_value=1,
+        max_value=COMMENT_LIMIT,
     )
 
     class Meta:

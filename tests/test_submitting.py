@@ -587,6 +587,25 @@ def test_a_comment_is_kept_to_the_letter_up_to_the_schools_limit(inside):
     assert people.t1.sees(mark, "comment") == longest
 
 
+@pytest.mark.parametrize("character", ["e\u0301", "\N{FAMILY}", "👩‍🏫", "🇫🇷", "नि", "한"])
+def test_a_comment_s_characters_are_counted_as_a_person_counts_them(inside, character):
+    mark, people = inside.marks[0], inside
+    people.school.comment_length = 40
+    people.school.save()
+    people.t1.member.school.refresh_from_db()
+    assert only(people.t1.types(mark, character * 40, field="comment")).value == character * 40
+    (refused,) = people.t1.types(mark, character * 41, field="comment").refused
+    assert refused.refused == (
+        "This comment has 41 characters; the school’s limit is 40. "
+        "Shorten it: nothing of it was cut."
+    )
+
+
+def test_what_is_kept_of_a_comment_has_a_bound_whatever_a_person_counts(inside):
+    (refused,) = inside.t1.types(inside.marks[0], "e" + "\u0301" * 10_000, field="comment").refused
+    assert "10,000 is the most" in refused.refused
+
+
 def test_ten_megabytes_in_a_comment_are_refused_and_nothing_else_is_lost(inside):
     people = inside
     mark = people.marks[0]
