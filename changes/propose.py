@@ -12,7 +12,7 @@ import json
 import os
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from django.db import connection
@@ -50,8 +50,8 @@ class Draft:
             and is kept, otherwise it is dropped.
         reason: why, where a standing grade changes.
 
-    ``value`` (canonical), ``refused`` (a sentence, or None), ``two_people`` and ``seen`` are filled
-    in by propose and the rules.
+    ``value`` (canonical), ``refused`` (a sentence, or None), ``two_people``, ``seen`` and
+    ``withdraws`` (it takes the author's open change back) are filled in by propose and the rules.
     """
 
     entity_type: str
@@ -64,6 +64,7 @@ class Draft:
     value: str | None = None
     refused: str | None = None
     two_people: bool = False
+    withdraws: bool = False
     seen: overlay.Cell = dataclasses.field(default_factory=overlay.Cell)
     change_id: uuid.UUID = dataclasses.field(default_factory=new_id)
 
@@ -99,6 +100,11 @@ class Saved:
     changes: list[Change]
     refused: list[Draft]
     repeated: bool = False
+
+    @property
+    def withdrawn(self) -> list[Change]:
+        """Those of the changes that take something back."""
+        return [change for change in self.changes if change.kind == Change.Kind.WITHDRAW]
 
 
 class NothingSaved(Exception):
@@ -137,6 +143,7 @@ def propose(
     reason: str = "",
     idempotency_key: str | None = None,
     whole: bool = False,
+    take_back: bool = False,
     may_name: Collection[uuid.UUID] = (),
 ) -> Saved:
     """Save what ``by`` typed, as one change set that only they see.
@@ -149,6 +156,9 @@ def propose(
             returns what the first one saved, and again why the rest is refused.
         reason: of the whole save; a draft without a reason of its own takes it.
         whole: take all drafts or none.
+        take_back: typing what stands anyway over an own open change withdraws that change, in
+            place of proposing what stands; and where nothing stands and nothing of one's own is
+            open, clearing is no change at all.
         may_name: records that ``by`` works on although they do not see them: somebody else's
             provisional ones, in a merge.
 
@@ -165,7 +175,7 @@ def propose(
         kept = [draft for draft in kept if draft.cell not in saved]
     for draft in kept:
         draft.reason = draft.reason.strip() or reason
-    wanted = _examine(kept, by=by, origin=origin, may_name=set(may_name))
+    wanted = _examine(kept, by=by, origin=origin, may_name=set(may_name), take_back=take_back)
     refused = [d for d in kept if d.refused is not None]
     if before is not None:
         return dataclasses.replace(before, refused=refused)
@@ -175,7 +185,7 @@ def propose(
         return Saved(None, [], refused)
     change_set = _new_change_set(by, origin, source, reason, idempotency_key)
     changes = _insert(wanted, change_set)
-    for tracked, some in _by_type(wanted):
+    for tracked, some in _by_type([d for d in wanted if not d.withdraws]):
         tracked.rules.proposed(some, by=by, at=origin.at)
     return Saved(change_set, changes, refused)
 
@@ -204,15 +214,9 @@ def withdraw(
         raise NotYours(_why_not_open(named - changes.keys(), by))
     for dependent in dependents_of(changes.values(), by=by):
         changes[dependent.pk] = dependent
-    drafts = [
-        Draft(
-            entity_type=c.entity_type, entity_id=c.entity_id, field=c.field, typed=None, base=None
-        )
-        for c in changes.values()
-    ]
+    drafts = [_withdrawal(c.entity_type, c.entity_id, c.field) for c in changes.values()]
     change_set = _new_change_set(by, origin, source, "", idempotency_key)
-    inserted = _insert(drafts, change_set, kind=Change.Kind.WITHDRAW)
-    return Saved(change_set, inserted, [])
+    return Saved(change_set, _insert(drafts, change_set), [])
 
 
 def dependents_of(changes: Iterable[Change], *, by: Membership) -> list[Change]:
@@ -320,11 +324,17 @@ def _why_not_open(change_ids: Collection[uuid.UUID], by: Membership) -> str:
 
 
 def _examine(
-    drafts: Sequence[Draft], *, by: Membership, origin: Origin, may_name: set[uuid.UUID]
+    drafts: Sequence[Draft],
+    *,
+    by: Membership,
+    origin: Origin,
+    may_name: set[uuid.UUID],
+    take_back: bool,
 ) -> list[Draft]:
     """Refuse what is wrong, cell by cell, and return what is to be saved."""
     _canonicalise(drafts)
     _look(drafts, by, may_name)
+    stands = {d.cell: d.seen.standing for d in drafts}
     _check_bases(drafts)
     created: set[tuple[str, uuid.UUID]] = set()
     for tracked, some in _by_type(drafts):
@@ -333,10 +343,41 @@ def _examine(
         tracked.rules.clean(fit, by=by, at=origin.at, among=drafts)
         created |= _whole_creations(tracked, some)
     wanted = [d for d in drafts if d.refused is None and (d.touched or d.value != d.seen.value)]
+    taken_back: list[Draft] = []
+    if take_back:
+        wanted, taken_back = _take_back(wanted, stands)
     for tracked, some in _by_type(wanted):
         tracked.rules.need_two_people(some)
     _guard_deletions(wanted)
-    return [d for d in wanted if d.refused is None]
+    return [*(d for d in wanted if d.refused is None), *taken_back]
+
+
+def _take_back(
+    drafts: Sequence[Draft], stands: Mapping[tuple[str, uuid.UUID, str], str | None]
+) -> tuple[list[Draft], list[Draft]]:
+    """Return the drafts that propose something, and the withdrawals that take the place of those
+    which only say what stands anyway. What an own open change says already is confirmed."""
+    proposing, taken_back = [], []
+    for draft in drafts:
+        mine = draft.seen.mine if draft.seen.mine and draft.seen.mine.is_open else None
+        if draft.field == EXISTS or draft.value != stands[draft.cell]:
+            proposing.append(draft)
+        elif mine and (draft.value is None or draft.value != mine.value):
+            taken_back.append(_withdrawal(*draft.cell))
+        elif draft.value is not None:
+            proposing.append(draft)
+    return proposing, taken_back
+
+
+def _withdrawal(entity_type: str, entity_id: uuid.UUID, field: str) -> Draft:
+    return Draft(
+        entity_type=entity_type,
+        entity_id=entity_id,
+        field=field,
+        typed=None,
+        base=None,
+        withdraws=True,
+    )
 
 
 def _canonicalise(drafts: Sequence[Draft]) -> None:
@@ -493,12 +534,7 @@ def _new_change_set(
     )
 
 
-def _insert(
-    drafts: Sequence[Draft],
-    change_set: ChangeSet,
-    *,
-    kind: str = Change.Kind.VALUE,
-) -> list[Change]:
+def _insert(drafts: Sequence[Draft], change_set: ChangeSet) -> list[Change]:
     numbers = last_numbers(change_set.initiator_id, {d.entity_id for d in drafts})
     changes = []
     for draft in drafts:
@@ -513,7 +549,7 @@ def _insert(
                 entity_type=draft.entity_type,
                 entity_id=draft.entity_id,
                 field=draft.field,
-                kind=kind,
+                kind=Change.Kind.WITHDRAW if draft.withdraws else Change.Kind.VALUE,
                 value=draft.value,
                 refers_to=uuid.UUID(draft.value) if refers and draft.value else None,
                 number=numbers[draft.entity_id, draft.field] + 1,

@@ -26,12 +26,13 @@ def enter_marks(
 ) -> Saved:
     """Save cells of a mark sheet, and apply the school's policy on first grades.
 
+    Who clears what only waits, or types what stands over it, takes it back: ``Saved.withdrawn``.
     Refused cells are in the answer, the others are saved. Call inside a school.
     """
     at_once = by.school.first_grades == School.FirstGrades.STAND
     if at_once:
         lock(by.school)  # before the author's membership: the lock order
-    saved = propose(drafts, by=by, origin=origin, idempotency_key=idempotency_key)
+    saved = propose(drafts, by=by, origin=origin, idempotency_key=idempotency_key, take_back=True)
     first = _first_grades_of_own_sections(saved.changes, by) if at_once else []
     if first and not saved.repeated:
         # What cannot be approved waits for the office, like any other change.
@@ -40,6 +41,22 @@ def enter_marks(
                 first, school=by.school, by=None, origin=origin, rule=RULE, what_can_be=True
             )
     return saved
+
+
+def in_words(saved: Saved, *, of: str = "") -> str:
+    """Say what became of a save of marks and comments; ``of``: where they came from."""
+    withdrawn = len(saved.withdrawn)
+    count = len(saved.changes) - withdrawn
+    told = []
+    if count == 1:
+        told.append(f"1 entry{of} was saved and awaits approval.")
+    elif count:
+        told.append(f"{count} entries{of} were saved and await approval.")
+    if withdrawn == 1:
+        told.append("1 entry that waited is withdrawn.")
+    elif withdrawn:
+        told.append(f"{withdrawn} entries that waited are withdrawn.")
+    return " ".join(told)
 
 
 def _first_grades_of_own_sections(changes: Collection[Change], by: Membership) -> list[uuid.UUID]:

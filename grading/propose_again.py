@@ -30,6 +30,8 @@ def why_not(change: Change, *, by: Membership) -> str:
     record = overlay.see(change.entity_type, [change.entity_id], by=by).get(change.entity_id)
     if record is None or not (record.exists or change.field == EXISTS):
         return f"The {label} that it is about was declined, withdrawn or deleted."
+    if change.value is None and record.cell(change.field).standing is None:
+        return "Nothing stands there (any more), so there is nothing to clear."
     if change.entity_type != "enrollment" or record.stands:
         return ""
     student = uuid.UUID(last_known(record, "student") or "")

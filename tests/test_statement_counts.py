@@ -164,6 +164,18 @@ def test_withdrawing_costs_the_same_however_many_changes(classes):
     assert few == many < 20
 
 
+def test_clearing_what_waits_costs_the_same_however_many_marks(classes):
+    people = classes
+    people.t1.proposes(marks([*people.few, *people.many], "70"))
+
+    def clear(some):
+        saved = enter_marks(marks(some, ""), by=people.t1.member, origin=people.t1.origin())
+        assert len(saved.withdrawn) == len(some)
+
+    few, many = both(people, clear)
+    assert few == many < 30
+
+
 def test_a_revert_and_its_lifting_cost_the_same_however_many_changes(classes):
     people = classes
     reverted = {}

@@ -16,6 +16,7 @@ from accounts.models import AuditLog
 from accounts.posting import posted_or_back_to
 from grading.access import access_section, note_visit
 from grading.files import download, table, upload
+from grading.marks import in_words
 from grading.sheet import Sheet, load
 
 
@@ -83,7 +84,7 @@ def save_file(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
         return _page(request, sheet, preview=shown, seal=seal, wants_reason=True, status=422)
     saved = upload.save(items, seal=seal, reason=reason, by=member, origin=request.origin)
     if saved.changes:
-        messages.success(request, _in_words(len(saved.changes)))
+        messages.success(request, in_words(saved, of=" of your file"))
     if problems := [*gone, *upload.problems_of(saved.refused, items)]:
         return _page(request, sheet, not_saved=problems, status=422)
     return redirect("sheet", section_id)
@@ -94,9 +95,3 @@ def _page(request: MemberRequest, sheet: Sheet, *, status: int = 200, **said: An
     page = "grading/upload_preview.html" if preview else "grading/upload.html"
     context = {"sheet": sheet, "section": sheet.section, **said}
     return TemplateResponse(request, page, context, status=status)
-
-
-def _in_words(count: int) -> str:
-    if count == 1:
-        return "1 entry of your file was saved and awaits approval."
-    return f"{count} entries of your file were saved and await approval."
