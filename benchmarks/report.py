@@ -29,7 +29,9 @@ class Goal:
 
     @property
     def row(self) -> tuple[str, ...]:
-        verdict = "yes" if self.is_met else f"no: {self.measured / self.most:.1f} times the goal"
+        verdict = "yes" if self.is_met else "no"
+        if not self.is_met and self.most:
+            verdict = f"no: {self.measured / self.most:.1f} times the goal"
         return (
             self.what,
             f"{self.most:g} {self.unit}",
