@@ -1,11 +1,14 @@
 """What `make bench` measures with runs, and does what it says; how long that takes is not asked."""
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
+from django.db import connections
 
 from accounts.in_school import enter
-from benchmarks import report, school, served, sheet
+from benchmarks import environment, history, ledger, queue, report, revert, school, served, sheet
+from benchmarks.story import Edit, Story, tell
+from changes import projector
 from changes.models import Change
 from grading import sheet as mark_sheet
 
@@ -91,3 +94,67 @@ def test_the_results_keep_the_sections_of_other_parts(tmp_path):
     assert text.index("## one") < text.index("## two")
     assert "| speed | 3 x | 1 x | yes |" in text
     assert "| speed | 3 x | 9 x | no: 3.0 times the goal |" in text
+
+
+def test_a_story_without_the_account_keeps_what_others_typed_over_it():
+    edits = [
+        Edit(0, "grade", "20", misused=True),
+        Edit(0, "grade", "30", misused=False),
+        Edit(1, "grade", "40", misused=True),
+        Edit(1, "comment", "Fair.", misused=False),
+    ]
+    should = Story(2, edits).what_should_stand()
+    assert should[0, "grade"] == "30"
+    assert should[1, "grade"] == Story.first(1, "grade")
+    assert should[1, "comment"] == "Fair."
+    told = tell(rows=9, misused=30, others=60)
+    bundles = list(told.rounds())
+    assert sum(map(len, bundles)) == 90
+    assert all(len({edit.cell for edit in some}) == len(some) for some in bundles)
+
+
+def test_our_revert_of_the_story_leaves_no_cell_wrong(measured):
+    found = ledger.reverting(measured, tell(rows=6, misused=8, others=16), times=1)
+    assert found["wrong"] == 0
+    took, profiles = ledger.costs(measured, ledger.TINY)
+    assert {"propose sheet", "approve many", "bare many"} <= took.keys()
+    assert len(profiles) == 2
+
+
+@pytest.mark.skipif(not environment.is_there(), reason="`make bench ARGS=ledger` installs it")
+def test_the_libraries_play_the_same_story(own_database, monkeypatch):
+    owner = connections["owner"].settings_dict
+    url = f"postgresql://{owner['USER']}@{quote(owner['HOST'], safe='')}/{owner['NAME']}"
+    monkeypatch.setenv("DATABASE_OWNER_URL", url)
+    monkeypatch.setenv("SECRET_KEY", "x" * 50)
+    found = ledger.of_others(ledger.TINY)
+    assert len(found) == 5
+    assert "revert" not in found["plain Django"]
+    assert all(its["revert"] > 0 for name, its in found.items() if name != "plain Django")
+
+
+@pytest.fixture
+def long_history(own_database):
+    return history.make(600, few=20, many=30)
+
+
+def test_a_history_filled_by_sql_folds_and_reverts_like_any_other(long_history):
+    made = long_history
+    assert abs(made.changes - 600) < 120
+    assert made.moved > 0
+    with enter(made.school):
+        assert projector.verify(made.school).equal
+        enrolled = Change.objects.get(author_id=made.few.user_id, value="20").entity_id
+        assert mark_sheet.Enrollment.objects.get(pk=enrolled).grade == "40"  # typed afterwards
+    took = revert.reverting(made, made.many, 30, times=1)
+    assert set(took) == {"bare UPDATE of 30 rows", "preview 30", "revert 30", "lift 30"}
+    done = revert.do_revert(made, made.many)
+    assert sum(line.kind.name == "FALLS_BACK" for line in done.preview.lines) == 27
+    assert revert.page_of_preview(made) > 0
+
+
+def test_all_that_waits_is_approved(measured):
+    classes = school.classes(measured, [5, 5])
+    queue.fill(measured, classes, 1)
+    queue.approve_all(measured, 10)
+    assert not Change.objects.open().exists()
