@@ -1,11 +1,12 @@
 """Terms, classes, marks and what decisions left behind, for the office to look up."""
 
+import uuid
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -15,8 +16,10 @@ from accounts.office import OfficeAdmin
 from changes import naming
 from changes.admin import TrackedAdmin
 
-from . import extension_pages, extensions, policy
+from . import comment_bank, extension_pages, extensions, policy
+from .comment_bank_form import BankCommentForm
 from .models import (
+    BankComment,
     Course,
     CourseChangeHistory,
     Enrollment,
@@ -289,6 +292,65 @@ class GradingScaleAdmin(OfficeAdmin):
         return ", ".join(
             f"{step.label} ({step.meaning})" if step.meaning else step.label for step in steps
         )
+
+
+@admin.register(BankComment)
+class BankCommentAdmin(OfficeAdmin):
+    heading = "The school’s comments"
+    lead = (
+        "Texts that every teacher can insert at their pupils, with name and pronouns filled in. "
+        "What teachers keep for themselves is not here: nobody else sees it."
+    )
+    list_display = ("comment", "subject", "marks")
+    search_fields = ("text", "marks")
+    ordering = ("-id",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return True
+
+    def get_queryset(self, request: Any) -> QuerySet[Any]:
+        return comment_bank.of_school(request.member)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.remove_view)
+        own = path("<uuid:comment_id>/remove/", view, name="grading_bankcomment_remove")
+        return [own, *super().get_urls()]
+
+    @admin.display(description="comment", ordering="text")
+    def comment(self, row: BankComment) -> str:
+        return str(row)
+
+    @admin.display(description="subject")
+    def subject(self, row: Any) -> str:
+        return (row.subject or "(gone)") if row.course_id else "every subject"
+
+    def add_view(self, request: Any, *args: Any, **options: Any) -> HttpResponse:
+        new = BankComment(school=request.member.school)
+        return self._form(request, new, "Add a comment", "admin/form.html")
+
+    def change_view(self, request: Any, object_id: str, *args: Any, **options: Any) -> HttpResponse:
+        found = self.get_object(request, object_id)
+        if found is None:
+            raise Http404
+        return self._form(request, found, "Change a comment", "grading/bank_comment.html")
+
+    def remove_view(self, request: Any, comment_id: uuid.UUID) -> HttpResponse:
+        found = get_object_or_404(self.get_queryset(request), pk=comment_id)
+        if request.method == "POST":
+            found.delete()
+            messages.success(request, f"Removed: “{found}”")
+        return redirect("admin:grading_bankcomment_changelist")
+
+    def _form(self, request: Any, comment: BankComment, title: str, template: str) -> HttpResponse:
+        form = BankCommentForm(comment, request.POST or None, by=request.member)
+        if form.is_valid():
+            form.save()
+            messages.success(request, "The comment is saved. Every teacher is offered it.")
+            return redirect("admin:grading_bankcomment_changelist")
+        back = (self.heading, "admin:grading_bankcomment_changelist")
+        context = {"form": form, "title": title, "button": "Save", "back": back}
+        context["comment"] = comment
+        return TemplateResponse(request, template, context, status=422 if form.errors else 200)
 
 
 @admin.register(School)

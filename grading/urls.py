@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from .views import classes, details, files, hand_in, missing_pupil, my_changes, pupil, sheet
+from .views import (
+    beside,
+    classes,
+    details,
+    files,
+    hand_in,
+    missing_pupil,
+    my_changes,
+    my_comments,
+    pupil,
+    sheet,
+)
 
 urlpatterns = [
     path("classes/", classes.classes, name="classes"),
@@ -27,6 +38,16 @@ urlpatterns = [
         name="pupil-details",
     ),
     path(
+        "classes/<uuid:section_id>/pupil/<uuid:enrollment_id>/beside/",
+        beside.beside,
+        name="beside",
+    ),
+    path(
+        "classes/<uuid:section_id>/pupil/<uuid:enrollment_id>/beside/keep/",
+        beside.keep,
+        name="keep-comment",
+    ),
+    path(
         "classes/<uuid:section_id>/details/",
         details.of_section,
         name="section-details",
@@ -44,4 +65,7 @@ urlpatterns = [
     path("my-changes/", my_changes.my_changes, name="my-changes"),
     path("my-changes/<uuid:change_id>/withdraw/", my_changes.withdrawal, name="withdraw"),
     path("my-changes/<uuid:change_id>/again/", my_changes.again, name="propose-again"),
+    path("my-comments/", my_comments.my_comments, name="my-comments"),
+    path("my-comments/<uuid:comment_id>/", my_comments.comment, name="my-comment"),
+    path("my-comments/<uuid:comment_id>/remove/", my_comments.remove, name="remove-comment"),
 ]

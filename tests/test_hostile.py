@@ -19,7 +19,7 @@ from django.urls import URLResolver, get_resolver, reverse
 from accounts.in_school import enter
 from accounts.models import School
 from changes.models import Change, ChangeSet, Decision, Exclusion
-from grading.models import Extension, HandIn
+from grading.models import BankComment, Extension, HandIn
 from tests.cast import Cast, Person, make_person, only
 from tests.pages import OUTSIDE_EVERY_SCHOOL, Browser, without_tokens
 from tests.test_law import fill
@@ -80,6 +80,7 @@ def ids_of(people: Cast) -> dict[str, Any]:
         "section_id": people.section,
         "enrollment_id": people.marks[0],
         "change_id": change.pk,
+        "comment_id": BankComment.objects.get(owner=people.t1.user).pk,
         "change_set_id": change.change_set_id,
         "membership_id": people.t1.member.pk,
         "number": Decision.objects.get(kind="revert").number,
@@ -118,6 +119,7 @@ def state(people: Cast) -> tuple[Any, ...]:
                 m.objects.count()
                 for m in (Change, ChangeSet, Decision, Exclusion, Extension, HandIn)
             ],
+            list(BankComment.objects.order_by("pk").values()),
             Change.objects.exclude(status="provisional").count(),
             list(School.objects.order_by("pk").values()),
             sorted(people.school.memberships.values_list("user_id", "role", "is_active")),

@@ -18,7 +18,7 @@ from changes import registry
 from changes.models import Change, Decision
 from grading.extensions import extend, extend_for_instructor
 from grading.hand_in import hand_in
-from grading.models import GradeCorrection, Section
+from grading.models import BankComment, GradeCorrection, Section
 from tests import cast
 from tests.cast import Cast, only
 
@@ -101,6 +101,8 @@ def fill(people: Cast) -> None:
         origin=people.a.origin(),
     )
     hand_in(section, confirmed=people.marks, by=people.t1.member, origin=people.t1.origin(), key="")
+    for owner in (None, people.t1.user):
+        BankComment.objects.create(school=people.school, owner=owner, text="{name} reads well.")
 
 
 # One school. --------------------------------------------------------------------------------------
