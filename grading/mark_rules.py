@@ -75,8 +75,12 @@ class MarkRules(Rules):
         return set(corrections.standing(ids))
 
     def judge(self, judged: Sequence[Judged], *, among: Sequence[Judged]) -> None:
-        section_of = _sections_of_waiting(judged)
-        classes = _classes(set(section_of.values()), [j for j in among if j.passes])
+        standing, moved_to = _standing_sections(judged), _sections_moved_to(judged)
+        sections = {*standing.values(), *moved_to.values()}
+        classes = _classes(sections, [j for j in among if j.passes])
+        moves = {k: move for k, move in _moves(judged).items() if moved_to[k] != standing.get(k)}
+        _judge_moves(moves, judged, classes)
+        section_of = standing | _sections_moved_to(judged)
         for each in judged:
             section = section_of.get(each.entity_id)
             if each.field in TYPED and section in classes:
@@ -149,17 +153,61 @@ def _clean_typed(draft: Draft, its: _Class | None, *, by: Membership, at: dt.dat
 
 def _judge_typed(each: Judged, its: _Class) -> None:
     """Refuse what the scale no longer takes, or what the term's window leaves out by now."""
-    if each.field == "grade" and each.value is not None:
-        try:
-            if its.scale is None or its.scale.read(each.value) != each.value:
-                each.refuse(Why.INVALID, "The class’s scale has no such mark any more.")
-        except Invalid as invalid:
-            each.refuse(Why.INVALID, f"The scale has changed: {invalid}")
+    if each.field == "grade" and (because := _no_mark(each.value, its.scale)):
+        each.refuse(
+            Why.INVALID,
+            f"{because} Decline it, and have another mark typed; or, if the pupil’s move to "
+            "another class waits, approve both together.",
+        )
     if each.insisted or each.author_is_office or each.school is None:
         return
     until = its.extended_until
     if closed := closed_because(its.term, each.school, each.received_at, extended_until=until):
         each.refuse(Why.INVALID, f"It was sent outside the term’s window as it is now. {closed}")
+
+
+def _judge_moves(
+    moves: Mapping[uuid.UUID, Judged],
+    judged: Sequence[Judged],
+    classes: Mapping[uuid.UUID, _Class],
+) -> None:
+    """Refuse to move a pupil with a mark that the other class’s scale does not have: it would
+    stand there, on the transcript too, and nobody would have entered it. Nothing is cleared or
+    read anew in silence. The mark is the one that is approved with the move, else the one that
+    stands (also of an enrolment that is hidden, which the move brings back)."""
+    if not moves:
+        return
+    stands = corrections.standing(moves.keys())
+    typed = {
+        j.entity_id: j.value
+        for j in judged
+        if j.field == "grade" and j.passes and j.entity_id in moves
+    }
+    for entity_id, move in moves.items():
+        its = classes.get(move.refers_to or entity_id)
+        if its is None or (entity_id in typed and not _no_mark(typed[entity_id], its.scale)):
+            continue
+        if because := _no_mark(stands.get(entity_id), its.scale):
+            move.refuse(
+                Why.INVALID,
+                f"The pupil would take along a mark that the other class cannot have: {because} "
+                "Let who proposed the move type another mark on the other class’s sheet, and "
+                "approve both together; or clear the mark first.",
+            )
+
+
+def _no_mark(mark: str | None, scale: Scale | None) -> str | None:
+    """Return why a mark is none of a scale, as a sentence, or None."""
+    if mark is None:
+        return None
+    if scale is None:
+        return f"{mark} is no mark of a class without a grading scale."
+    try:
+        if scale.read(mark) == mark:
+            return None
+    except Invalid:
+        pass
+    return f"{mark} is no mark of the scale “{scale.name}”, which takes {scale.describe()}."
 
 
 def _read(draft: Draft, scale: Scale | None) -> None:
@@ -191,12 +239,21 @@ def _sections_as_seen(drafts: Sequence[Draft], by: Membership) -> dict[uuid.UUID
 
 def _sections_of_waiting(judged: Sequence[Judged]) -> dict[uuid.UUID, uuid.UUID]:
     """Return the section of each enrolment: the one approved with it, or the one that stands."""
+    return _standing_sections(judged) | _sections_moved_to(judged)
+
+
+def _standing_sections(judged: Sequence[Judged]) -> dict[uuid.UUID, uuid.UUID]:
     standing = Enrollment.objects.filter(pk__in={j.entity_id for j in judged})
-    return dict(standing.values_list("pk", "section_id")) | {
-        j.entity_id: j.refers_to
-        for j in judged
-        if j.field == "section" and j.refers_to and j.passes
-    }
+    return dict(standing.values_list("pk", "section_id"))
+
+
+def _sections_moved_to(judged: Sequence[Judged]) -> dict[uuid.UUID, uuid.UUID]:
+    return {each: move.refers_to for each, move in _moves(judged).items() if move.refers_to}
+
+
+def _moves(judged: Sequence[Judged]) -> dict[uuid.UUID, Judged]:
+    """Return the change, by enrolment, that puts it into a section: also into its first."""
+    return {j.entity_id: j for j in judged if j.field == "section" and j.refers_to and j.passes}
 
 
 _SAID = ("scale", "instructor", "term")

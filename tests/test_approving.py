@@ -651,7 +651,7 @@ def test_a_mark_that_the_sections_new_scale_does_not_take_is_refused(inside):
     assert refusal(people.a.approves, scale, mark).why is Why.INVALID
     people.a.approves(scale)
     stopped = refusal(people.a.approves, mark)
-    assert "The scale has changed" in stopped.message
+    assert "70 is no mark of the scale “Letters”, which takes A, AB, B" in stopped.message
     people.a.approves(code)
     assert people.grade(people.marks[1]) == "AB"
 
