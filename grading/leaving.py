@@ -69,7 +69,8 @@ def move(
 ) -> Saved:
     """Propose that a pupil's place, with mark and comment, is in another class.
 
-    Raises NothingSaved; also when the mark is none of the other class's scale.
+    Raises NothingSaved; also when the mark is none of the other class's scale. At approval the
+    rules of marks ask that again, of the mark that is approved with it or stands by then.
     """
     drafts = [
         Draft(

@@ -20,9 +20,12 @@ def other(inside: Cast) -> uuid.UUID:
     letters = GradingScale.objects.create(school=inside.school, name="Letters", kind="letters")
     for label in ("A", "B", "AB"):
         letters.steps.create(school=inside.school, label=label)
-    values = {"course": inside.course, "term": inside.term, "scale": letters.pk}
     section = inside.a.creates(
-        "section", code="BIO-3", **{name: str(each) for name, each in values.items()}
+        "section",
+        code="BIO-3",
+        course=str(inside.course),
+        term=str(inside.term),
+        scale=str(letters.pk),
     )
     inside.a.approves(*inside.open_of(section))
     return section
