@@ -1,5 +1,6 @@
 """The start page, the choice of school, and the answer to "are you alive"."""
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.db import Error, connection
 from django.http import Http404, HttpRequest, HttpResponse
@@ -12,7 +13,7 @@ from .in_school import SCHOOL_IN_SESSION, as_uuid, memberships_of
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    return redirect("classes")
+    return redirect(settings.LOGIN_REDIRECT_URL)
 
 
 @require_POST
@@ -23,7 +24,7 @@ def switch_school(request: HttpRequest) -> HttpResponse:
     if wanted not in {membership.school_id for membership in memberships_of(request)}:
         raise Http404
     request.session[SCHOOL_IN_SESSION] = str(wanted)
-    return redirect("classes")
+    return redirect(settings.LOGIN_REDIRECT_URL)
 
 
 @require_safe

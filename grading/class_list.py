@@ -55,6 +55,11 @@ def sections(member: Membership, term: Term | None, *, whole_school: bool) -> Qu
     return found.select_related("course", "instructor").order_by("course__title", "code", "id")
 
 
+def teaches(member: Membership) -> bool:
+    """Return whether any class, of whichever term, is the member's own."""
+    return Section.objects.filter(school_id=member.school_id, instructor_id=member.user_id).exists()
+
+
 def progress(classes: Collection[Section], *, by: Membership) -> dict[uuid.UUID, Progress]:
     """Return how far each class is, as ``by`` sees it: their own waiting marks and pupils count,
     nobody else's. Seven statements, however many classes."""

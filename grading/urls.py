@@ -16,6 +16,7 @@ from .views import (
 )
 
 urlpatterns = [
+    path("start/", classes.start, name="start"),
     path("classes/", classes.classes, name="classes"),
     path("classes/<uuid:section_id>/", sheet.sheet, name="sheet"),
     path("classes/<uuid:section_id>/cell/", sheet.save_cell, name="save-cell"),

@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -29,6 +30,31 @@ def test_the_office_without_a_class_is_shown_to_what_waits(people):
     assert "You teach no class in this term." in page
     assert "tell the office" not in page
     assert f'<a href="{reverse("admin:review")}">Review</a>.' in page
+
+
+def test_one_starts_with_ones_classes_and_the_office_that_teaches_none_with_its_own_pages(people):
+    def starts_at(person: Person) -> str:
+        response = Browser(person).get("/", follow=True)
+        assert response.status_code == 200
+        return response.redirect_chain[-1][0]
+
+    for teacher in (people.t1, people.t2):
+        assert starts_at(teacher) == reverse("classes")
+    assert starts_at(people.a) == reverse("admin:index")
+    with enter(people.school):
+        drafts = creation("term", {"name": "Spring 2020", "starts_on": "2020-01-07"})
+        people.b.enters(drafts, whole=True)
+    add_section(people, "OLD-1", people.a, drafts[0].entity_id)
+    assert starts_at(people.a) == reverse("classes")
+    assert starts_at(people.b) == reverse("admin:index")
+
+
+def test_after_signing_in_the_office_is_where_its_work_is(people):
+    people.a.user.set_password("a long and quiet evening")
+    people.a.user.save()
+    sent = {"login": people.a.user.email, "password": "a long and quiet evening"}
+    response = Client().post(reverse("account_login"), sent, follow=True)
+    assert response.redirect_chain[-1][0] == reverse("admin:index")
 
 
 def add_section(people, code: str, instructor: Person, term: uuid.UUID | None = None) -> uuid.UUID:

@@ -69,6 +69,7 @@ def late(request):
 urlpatterns = [
     path("", include("accounts.urls")),
     path("classes/", page, name="classes"),
+    path("classes/", page, name="start"),
     path("office-only/", office),
     path("save/", save),
     path("streamed/", streamed),

@@ -27,7 +27,11 @@ def classes(request):
     return HttpResponse("my classes")
 
 
-urlpatterns = [path("", include("accounts.urls")), path("classes/", classes, name="classes")]
+urlpatterns = [
+    path("", include("accounts.urls")),
+    path("classes/", classes, name="classes"),
+    path("classes/", classes, name="start"),
+]
 
 
 @pytest.fixture(autouse=True)

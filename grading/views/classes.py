@@ -1,6 +1,7 @@
 """My classes: what is to be marked, and how far it is."""
 
 from django.http import HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -10,6 +11,15 @@ from grading import class_list
 from grading.access import is_restricted
 from grading.extensions import closing
 from grading.mark_rules import closed_because
+
+
+@require_safe
+@in_school()
+def start(request: MemberRequest) -> HttpResponse:
+    """Lead a person to where their work is: the office to its own pages, unless they teach too."""
+    member = request.member
+    teaches = class_list.teaches(member)
+    return redirect("admin:index" if member.is_office and not teaches else "classes")
 
 
 @require_safe
