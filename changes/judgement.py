@@ -182,20 +182,6 @@ def judge(school: School, judged: Sequence[Judged], *, leaving: Collection[uuid.
     judge_prerequisites(school, judged, leaving=leaving)
 
 
-def remarks(judged: Sequence[Judged]) -> dict[uuid.UUID, list[str]]:
-    """Say of changes what who decides should know, although it stops nothing: their author's
-    account is closed, or what the rules of the type remark."""
-    found: dict[uuid.UUID, list[str]] = defaultdict(list)
-    for each in judged:
-        if not each.author_is_active:
-            found[each.id].append("Its author’s account has been closed since.")
-    for tracked in registry.in_order():
-        some = [j for j in judged if j.entity_type == tracked.entity_type]
-        for change_id, remark in tracked.rules.remark(some) if some else ():
-            found[change_id].append(remark)
-    return dict(found)
-
-
 def judge_openness(judged: Iterable[Judged]) -> None:
     """Refuse what is not open: all that declining asks."""
     for each in judged:
@@ -263,7 +249,7 @@ def judge_prerequisites(
             target = _target_type(each)
             if target and each.refers_to:
                 needed[target].add(each.refers_to)
-    standing = {kind: _standing(school, kind, ids) | set(leaving) for kind, ids in needed.items()}
+    standing = {kind: which_stand(school, kind, ids) | set(leaving) for kind, ids in needed.items()}
     absent = _absent(needed[kind] - standing[kind] for kind in needed)
     filled = _required_cells(school, [j for j in judged if j.passes and j.creates])
     while True:
@@ -351,7 +337,8 @@ def _target_type(each: Judged) -> str | None:
     return reference.entity_type if reference else None
 
 
-def _standing(school: School, entity_type: str, ids: set[uuid.UUID]) -> set[uuid.UUID]:
+def which_stand(school: School, entity_type: str, ids: set[uuid.UUID]) -> set[uuid.UUID]:
+    """Return which of these records of one type are in the table that everybody reads."""
     model = registry.get(entity_type).model
     return set(
         model._default_manager.filter(school=school, pk__in=ids).values_list("pk", flat=True)

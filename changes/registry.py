@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from accounts.models import Membership
 
     from .deciding import Act
+    from .flags import Flag
+    from .groups import Beside, Group
     from .judgement import Judged
     from .models import Change
     from .projector import Move
@@ -109,9 +111,22 @@ class Rules:
         """Refuse changes that can no longer be approved (``Judged.refuse``). ``among`` are all
         that would be approved together."""
 
-    def remark(self, judged: "Sequence[Judged]") -> "Iterable[tuple[uuid.UUID, str]]":
-        """Say of changes, by id, what who decides should know although it stops nothing."""
+    def remark(self, judged: "Sequence[Judged]") -> "Iterable[tuple[uuid.UUID, Flag, str]]":
+        """Flag changes, by id, with a sentence for who decides; it stops nothing."""
         return ()
+
+    def group(self, judged: "Sequence[Judged]") -> "Mapping[uuid.UUID, Group]":
+        """Say, by change, with what the office decides on it: a mark with its class. What is not
+        named is grouped by its type."""
+        return {}
+
+    def beside(self, judged: "Sequence[Judged]") -> "Beside | None":
+        """Return what helps to judge these changes, which one person sent of one group."""
+        return None
+
+    def sought_by(self, judged: "Sequence[Judged]") -> Mapping[uuid.UUID, str]:
+        """Return further words, by record, by which the office looks for one: a pupil's number."""
+        return {}
 
     def decided(self, act: "Act", judged: "Sequence[Judged]", *, approved: bool) -> None:
         """Stamp what stands beside changes that ``act`` is about to approve or decline."""

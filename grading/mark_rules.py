@@ -10,13 +10,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from accounts.models import Membership, School
 from changes import overlay
 from changes.deciding import Act
+from changes.flags import Flag
+from changes.groups import Beside, Group
 from changes.judgement import Judged, Why
 from changes.models import Change
 from changes.projector import Move
 from changes.propose import Draft
 from changes.registry import Invalid, Rules
 
-from . import corrections, extensions
+from . import corrections, extensions, review_sheet
 from .access import is_restricted
 from .characters import characters
 from .models import Enrollment, Section, Term
@@ -90,13 +92,27 @@ class MarkRules(Rules):
     def reasons(self, change_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, str]:
         return corrections.reasons(change_ids)
 
-    def remark(self, judged: Sequence[Judged]) -> Iterable[tuple[uuid.UUID, str]]:
+    def remark(self, judged: Sequence[Judged]) -> Iterable[tuple[uuid.UUID, Flag, str]]:
         section_of = _sections_of_waiting(judged)
         classes = _classes(set(section_of.values()), judged)
         for each in judged:
             its = classes.get(section_of.get(each.entity_id, uuid.UUID(int=0)))
-            if its and not each.author_is_office and its.instructor_id != each.author_id:
-                yield each.id, "Its author does not teach this class (any more)."
+            if its is None or each.author_is_office:
+                continue
+            if its.instructor_id != each.author_id:
+                yield each.id, Flag.AUTHOR, "Its author does not teach this class (any more)."
+            if each.field in TYPED and (closed := _outside_window(each, its)):
+                yield each.id, Flag.WINDOW, closed
+        yield from review_sheet.far(judged)
+
+    def group(self, judged: Sequence[Judged]) -> Mapping[uuid.UUID, Group]:
+        return review_sheet.groups(judged)
+
+    def beside(self, judged: Sequence[Judged]) -> Beside:
+        return review_sheet.beside(judged)
+
+    def sought_by(self, judged: Sequence[Judged]) -> Mapping[uuid.UUID, str]:
+        return review_sheet.numbers(judged)
 
     def decided(self, act: Act, judged: Sequence[Judged], *, approved: bool) -> None:
         corrections.decide(act, judged, approved=approved)
@@ -159,11 +175,19 @@ def _judge_typed(each: Judged, its: _Class) -> None:
             f"{because} Decline it, and have another mark typed; or, if the pupil’s move to "
             "another class waits, approve both together.",
         )
-    if each.insisted or each.author_is_office or each.school is None:
+    if each.insisted or each.author_is_office:
         return
+    if closed := _outside_window(each, its):
+        each.refuse(Why.INVALID, closed)
+
+
+def _outside_window(each: Judged, its: _Class) -> str | None:
+    """Say that a change was sent outside the marks window as it is now, or return None."""
+    if each.school is None:
+        return None
     until = its.extended_until
-    if closed := closed_because(its.term, each.school, each.received_at, extended_until=until):
-        each.refuse(Why.INVALID, f"It was sent outside the term’s window as it is now. {closed}")
+    closed = closed_because(its.term, each.school, each.received_at, extended_until=until)
+    return f"It was sent outside the term’s window as it is now. {closed}" if closed else None
 
 
 def _judge_moves(

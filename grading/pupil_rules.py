@@ -1,14 +1,31 @@
-"""The rules of a pupil that only classes know: whose pupil it is."""
+"""The rules of a pupil that only classes know: whose pupil it is, and whose twin it may be."""
 
 import datetime as dt
-from collections.abc import Sequence
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from rapidfuzz import fuzz, process
 
 from accounts.models import Membership
+from changes.flags import Flag
+from changes.groups import Group
+from changes.judgement import Judged
+from changes.models import Change
 from changes.propose import Draft
 from changes.registry import Rules
 from students.models import Student
 
+from . import review_sheet
 from .access import is_restricted
+from .names import plain
+
+ALIKE = 85
+"""The least likeness of two names, of 100, at which they may be one pupil's."""
+
+MOST_LIKENESSES = 200
+"""New pupils up to which names are compared by likeness. More of them are a roster, which has
+numbers: then only equal names are told."""
 
 NOT_YOUR_PUPIL = "In this school teachers change their own pupils only. Ask the office."
 
@@ -30,3 +47,53 @@ class PupilRules(Rules):
         for draft in drafts:
             if draft.entity_id in others:
                 draft.refuse(NOT_YOUR_PUPIL)
+
+    def group(self, judged: Sequence[Judged]) -> Mapping[uuid.UUID, Group]:
+        return dict.fromkeys(
+            (each.id for each in judged), Group("student", "New and changed pupils")
+        )
+
+    def sought_by(self, judged: Sequence[Judged]) -> Mapping[uuid.UUID, str]:
+        return review_sheet.numbers_of({each.entity_id for each in judged})
+
+    def remark(self, judged: Sequence[Judged]) -> Iterable[tuple[uuid.UUID, Flag, str]]:
+        new = {each.entity_id: each for each in judged if each.creates}
+        if not new:
+            return
+        known = _names_of_waiting() | {
+            pk: (family, given)
+            for pk, family, given in Student.objects.values_list("pk", "family_name", "given_names")
+        }
+        told = {pk: ", ".join(filter(None, name)) for pk, name in known.items()}
+        compared = {pk: plain(name) for pk, name in told.items() if name}
+        called: dict[str, list[uuid.UUID]] = defaultdict(list)
+        for pk, name in compared.items():
+            called[name].append(pk)
+        for entity_id, each in new.items():
+            if entity_id not in compared:
+                continue
+            name = compared[entity_id]
+            if len(new) > MOST_LIKENESSES:
+                same = [pk for pk in called[name] if pk != entity_id]
+            else:
+                alike = process.extract(
+                    name, compared, scorer=fuzz.ratio, score_cutoff=ALIKE, limit=5
+                )
+                same = [pk for _, _, pk in alike if pk != entity_id]
+            if same:
+                who = "; ".join(told[pk] for pk in same[:3])
+                yield each.id, Flag.TWIN, f"There is a pupil of nearly this name: {who}."
+
+
+def _names_of_waiting() -> dict[uuid.UUID, tuple[str, str]]:
+    """Return the names of pupils who are proposed, or of whom another name is."""
+    cells: dict[uuid.UUID, dict[str, str]] = defaultdict(dict)
+    rows = Change.objects.filter(
+        entity_type="student", field__in=("family_name", "given_names"), value__isnull=False
+    ).open()
+    for entity_id, field, value in rows.order_by("id").values_list("entity_id", "field", "value"):
+        cells[entity_id][field] = value or ""
+    return {
+        each: (names.get("family_name", ""), names.get("given_names", ""))
+        for each, names in cells.items()
+    }

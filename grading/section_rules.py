@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from accounts.models import Membership, User
 from accounts.outbox import Message, post
 from changes.deciding import Act
+from changes.groups import Group
+from changes.judgement import Judged
 from changes.models import Change
 from changes.projector import Move
 from changes.propose import Draft
@@ -51,6 +53,9 @@ class SectionRules(Rules):
         for draft in drafts:
             if draft.entity_id in others:
                 draft.refuse(NOT_YOUR_CLASS)
+
+    def group(self, judged: Sequence[Judged]) -> Mapping[uuid.UUID, Group]:
+        return dict.fromkeys((each.id for each in judged), Group("section", "Section details"))
 
     def moved(self, act: Act, moves: Sequence[Move]) -> None:
         came_or_went = {m.entity_id for m in moves if m.field == EXISTS}

@@ -7,7 +7,7 @@ from django.db import DatabaseError, connection, transaction
 
 from accounts.in_school import enter
 from accounts.models import AuditLog
-from changes import deciding, judgement, overlay, review
+from changes import deciding, flags, judgement, overlay, review
 from changes.deciding import CannotProject, MayNotDecide
 from changes.judgement import Why
 from changes.models import Change, Decision
@@ -692,8 +692,9 @@ def test_what_a_closed_account_or_a_teacher_who_lost_the_class_has_sent_is_remar
             )
         ]
     )
-    told = judgement.remarks(judgement.load(people.school, [gone.pk, lost.pk]))
-    assert told == {
+    loaded = judgement.load(people.school, [gone.pk, lost.pk])
+    marks = flags.marks_on(people.school, loaded, by=people.a.member)
+    assert {each: [mark.sentence for mark in some] for each, some in marks.items()} == {
         gone.pk: [
             "Its author’s account has been closed since.",
             "Its author does not teach this class (any more).",

@@ -1,0 +1,188 @@
+"""What waits, in the groups in which the office decides on it: a class and who typed, say.
+
+``changes`` knows no classes: the rules of a type say where a change belongs (``Rules.group``). Call
+inside a school. The number of statements depends on the types of records, not on the changes.
+"""
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from accounts.models import Membership
+
+from . import flags, judgement, naming, registry
+from .flags import Flag, Mark
+from .judgement import Judged
+from .models import Change
+from .registry import EXISTS
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Where a change belongs. ``key`` stands in addresses; ``ready_at``: since when somebody says
+    that what is here is complete, which brings it to the top."""
+
+    key: str
+    label: str
+    ready_at: dt.datetime | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What helps to judge the changes of a group: ``figures`` over all of them, what the records
+    are called here, and what stood there ``earlier``; each figure and value with its heading."""
+
+    figures: Sequence[tuple[str, str]]
+    names: Mapping[uuid.UUID, str]
+    earlier: Mapping[uuid.UUID, Sequence[tuple[str, str]]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Item:
+    """What is decided together: one cell, or a new record with all that came with it."""
+
+    changes: tuple[Judged, ...]
+    group: Group
+    marks: tuple[Mark, ...]
+
+    @property
+    def author_id(self) -> uuid.UUID:
+        return self.changes[0].author_id
+
+    @property
+    def received_at(self) -> dt.datetime:
+        return self.changes[0].received_at
+
+    @property
+    def is_ordinary(self) -> bool:
+        return not self.marks
+
+    @property
+    def kind(self) -> str:
+        """The type of record and the field, as the filter of the queue names it."""
+        first = self.changes[0]
+        return f"{first.entity_type}.{'new' if first.creates else first.field}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Heap:
+    """What waits in one group by one author."""
+
+    group: Group
+    author_id: uuid.UUID
+    author: str
+    items: tuple[Item, ...]
+
+    @property
+    def since(self) -> dt.datetime:
+        return min(item.received_at for item in self.items)
+
+    @property
+    def ordinary(self) -> int:
+        return sum(item.is_ordinary for item in self.items)
+
+    @property
+    def flagged(self) -> int:
+        return len(self.items) - self.ordinary
+
+    @property
+    def flags(self) -> list[tuple[Flag, int]]:
+        """Which flags its changes bear, with how many of them, the most telling first."""
+        counted = Counter(flag for item in self.items for flag in {m.flag for m in item.marks})
+        return [(flag, counted[flag]) for flag in Flag if counted[flag]]
+
+
+def waiting(*, by: Membership, author_id: uuid.UUID | None = None) -> list[Item]:
+    """Return all that waits, or what waits of one author, in the order of submission, with what
+    ``by`` should know of it."""
+    opened = Change.objects.open()
+    if author_id is not None:
+        opened = opened.proposed_by(author_id)
+    judged = judgement.load(by.school, list(opened.order_by().values_list("id", flat=True)))
+    return items_of(judged, by=by)
+
+
+def items_of(judged: Sequence[Judged], *, by: Membership) -> list[Item]:
+    """Return changes that were loaded as items, in their order."""
+    marks = flags.marks_on(by.school, judged, by=by)
+    groups = groups_of(judged)
+    return [
+        Item(
+            changes=tuple(some),
+            group=groups[some[0].id],
+            marks=flags.merged(mark for each in some for mark in marks.get(each.id, ())),
+        )
+        for some in together(judged)
+    ]
+
+
+def together(judged: Iterable[Judged]) -> list[list[Judged]]:
+    """Group the cells that came in the same save as the creation of their record, this first."""
+    judged = list(judged)
+    created = {(j.change_set_id, j.entity_id) for j in judged if j.creates}
+    grouped: dict[object, list[Judged]] = defaultdict(list)
+    for each in judged:
+        record = (each.change_set_id, each.entity_id)
+        grouped[record if record in created else each.id].append(each)
+    return [sorted(some, key=lambda j: not j.creates) for some in grouped.values()]
+
+
+def groups_of(judged: Sequence[Judged]) -> dict[uuid.UUID, Group]:
+    """Return the group of each change."""
+    found: dict[uuid.UUID, Group] = {}
+    for tracked in registry.in_order():
+        some = [j for j in judged if j.entity_type == tracked.entity_type]
+        if some:
+            plural = str(tracked.model._meta.verbose_name_plural)
+            other = Group(tracked.entity_type, plural.capitalize())
+            found |= {each.id: other for each in some}
+            found |= tracked.rules.group(some)
+    return found
+
+
+def heaps(items: Iterable[Item]) -> list[Heap]:
+    """Return items by group and author: what somebody says is complete first, then the oldest."""
+    piled: dict[tuple[str, uuid.UUID], list[Item]] = defaultdict(list)
+    for item in items:
+        piled[item.group.key, item.author_id].append(item)
+    names = naming.people({author_id for _, author_id in piled})
+    made = [
+        Heap(group=some[0].group, author_id=author_id, author=names[author_id], items=tuple(some))
+        for (_, author_id), some in piled.items()
+    ]
+    never = dt.datetime.max.replace(tzinfo=dt.UTC)
+    return sorted(made, key=lambda h: (h.group.ready_at or never, h.since, h.group.key))
+
+
+def kinds(items: Iterable[Item]) -> list[tuple[str, str]]:
+    """Return the kinds of these items, each with what people call it."""
+    return sorted({(item.kind, _kind_label(item.kind)) for item in items}, key=lambda k: k[1])
+
+
+def _kind_label(kind: str) -> str:
+    entity_type, _, field = kind.partition(".")
+    tracked = registry.get(entity_type)
+    if field == "new":
+        return f"new {tracked.label}"
+    if field == EXISTS:
+        return f"{tracked.label} deleted"
+    return f"{tracked.label}: {tracked.field(field).label}"
+
+
+def about(items: Collection[Item], sought: str) -> list[Item]:
+    """Return the items about a record that has each word of ``sought`` in its name or number."""
+    words = sought.casefold().split()
+    texts: dict[uuid.UUID, str] = naming.titles(
+        {(item.changes[0].entity_type, item.changes[0].entity_id) for item in items}
+    )
+    for tracked in registry.in_order():
+        some = [c for i in items for c in i.changes if c.entity_type == tracked.entity_type]
+        for entity_id, more in (tracked.rules.sought_by(some) if some else {}).items():
+            texts[entity_id] = f"{texts[entity_id]} {more}"
+    return [
+        item
+        for item in items
+        if all(word in texts[item.changes[0].entity_id].casefold() for word in words)
+    ]
