@@ -15,7 +15,7 @@ from accounts.in_school import in_school
 from accounts.models import Membership
 from accounts.office import OfficeAdmin
 
-from . import revert_pages, review_pages
+from . import queue_pages, revert_pages, review_pages
 from .models import Change
 
 # Sign-in, sign-out and passwords are allauth's, once for everybody; the rest serves widgets and
@@ -58,7 +58,13 @@ class OfficeSite(AdminSite):
     def get_urls(self) -> list[URLPattern | URLResolver]:
         views: dict[str, tuple[str, Callable[..., Any]]] = {
             "login": ("login/", RedirectView.as_view(pattern_name="admin:index")),
-            "review": ("review/", review_pages.queue),
+            "review": ("review/", queue_pages.queue),
+            "review_sheet": ("review/of/<slug:group>/<uuid:author_id>/", queue_pages.sheet),
+            "approve_ordinary": ("review/ordinary/", review_pages.approve_ordinary),
+            "another_value": (
+                "review/instead/<uuid:change_id>/",
+                review_pages.another_value,
+            ),
             "confirm": ("review/confirm/", review_pages.confirm),
             "decide": ("review/decide/", review_pages.decide),
             "change_set": ("review/<uuid:change_set_id>/", review_pages.change_set),

@@ -5,28 +5,39 @@ never with the changes.
 """
 
 import dataclasses
+import datetime as dt
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
-
-from django.db.models import Count, QuerySet, Window
-from django.db.models.functions import RowNumber
+from collections.abc import Collection, Mapping, Sequence
 
 from accounts.models import School
 
-from . import judgement, naming, registry
+from . import judgement, naming, registry, wording
+from .flags import Mark, merged
+from .groups import together
 from .judgement import Judged
-from .models import Change, ChangeSet
+from .models import Change
 from .registry import EXISTS, FALSE
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """One of the values that a conflict is about, with who wrote it and when it was decided, or
+    sent."""
+
+    heading: str
+    value: str
+    who: str
+    at: dt.datetime | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Line:
     """One cell, or one new record with all that came with it.
 
-    ``now`` is set where something else stands by now than what it was typed over. ``facts`` are
-    the fields of a new record and their values.
+    ``now`` is set where something else stands by now than what it was typed over; ``sides`` are
+    then the values that are in question. ``facts`` are the fields of a new record and their values,
+    ``marks`` its flags.
     """
 
     changes: tuple[Judged, ...]
@@ -39,6 +50,8 @@ class Line:
     facts: tuple[tuple[str, str], ...]
     author: str
     reason: str
+    marks: tuple[Mark, ...] = ()
+    sides: tuple[Side, ...] = ()
 
     @property
     def ids(self) -> str:
@@ -58,6 +71,13 @@ class Line:
         return self.first.field == EXISTS and self.first.value == FALSE
 
     @property
+    def is_typed(self) -> bool:
+        """Whether somebody typed it, and did not choose it or add or delete a record."""
+        return bool(self.field) and not (
+            registry.get(self.first.entity_type).field(self.first.field).reference
+        )
+
+    @property
     def two_people(self) -> bool:
         return any(change.two_people for change in self.changes)
 
@@ -72,7 +92,13 @@ class Line:
 
     @property
     def has_note(self) -> bool:
-        return bool(self.now is not None or self.two_people or self.reason or self.why_not)
+        return bool(self.marks or self.sides or self.reason or self.why_not)
+
+    @property
+    def words(self) -> list[wording.Part]:
+        """What became of the words of a text; empty where the two texts say it better."""
+        is_text = self.old != naming.NOTHING and self.new != naming.NOTHING
+        return wording.compare(self.old, self.new) if is_text else []
 
     @property
     def can_insist(self) -> bool:
@@ -83,31 +109,20 @@ class Line:
         )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Batch:
-    """What still waits of one change set. ``hidden`` counts what is not among ``lines``."""
-
-    change_set: ChangeSet
-    author: str
-    lines: list[Line]
-    count: int
-
-    @property
-    def ids(self) -> str:
-        return " ".join(line.ids for line in self.lines)
-
-    @property
-    def hidden(self) -> int:
-        return self.count - sum(len(line.changes) for line in self.lines)
-
-
-def lines(school: School, change_ids: Collection[uuid.UUID]) -> list[Line]:
+def lines(
+    school: School,
+    change_ids: Collection[uuid.UUID],
+    *,
+    marks: Mapping[uuid.UUID, Sequence[Mark]] | None = None,
+) -> list[Line]:
     """Return lines for changes as they stand now, in the order of their submission."""
-    return lines_of(judgement.load(school, change_ids))
+    return lines_of(judgement.load(school, change_ids), marks=marks)
 
 
-def lines_of(judged: Sequence[Judged]) -> list[Line]:
-    """Return lines for changes that were loaded, and maybe judged, already."""
+def lines_of(
+    judged: Sequence[Judged], *, marks: Mapping[uuid.UUID, Sequence[Mark]] | None = None
+) -> list[Line]:
+    """Return lines for changes that were loaded, and maybe judged, already, with their flags."""
     titles = naming.titles({(j.entity_type, j.entity_id) for j in judged})
     texts = naming.value_texts(
         (j.entity_type, j.field, value)
@@ -116,8 +131,9 @@ def lines_of(judged: Sequence[Judged]) -> list[Line]:
     )
     authors = naming.people({j.author_id for j in judged})
     reasons = _reasons(judged)
+    sides = _sides(judged)
     made = []
-    for some in _grouped(judged):
+    for some in together(judged):
         first = some[0]
         tracked = registry.get(first.entity_type)
         key = (first.entity_type, first.field)
@@ -139,19 +155,11 @@ def lines_of(judged: Sequence[Judged]) -> list[Line]:
                 ),
                 author=authors[first.author_id],
                 reason=" ".join(dict.fromkeys(reasons[j.id] for j in some if reasons.get(j.id))),
+                marks=merged(mark for j in some for mark in (marks or {}).get(j.id, ())),
+                sides=sides.get(first.id, ()),
             )
         )
     return made
-
-
-def _grouped(judged: Iterable[Judged]) -> list[list[Judged]]:
-    """Group the cells that came in the same save as the creation of their record."""
-    created = {(j.change_set_id, j.entity_id) for j in judged if j.creates}
-    groups: dict[object, list[Judged]] = defaultdict(list)
-    for each in judged:
-        record = (each.change_set_id, each.entity_id)
-        groups[record if record in created else each.id].append(each)
-    return [sorted(some, key=lambda j: not j.creates) for some in groups.values()]
 
 
 def _reasons(judged: Sequence[Judged]) -> dict[uuid.UUID, str]:
@@ -164,40 +172,42 @@ def _reasons(judged: Sequence[Judged]) -> dict[uuid.UUID, str]:
     return reasons
 
 
-def waiting_sets() -> QuerySet[Any]:
-    """Return a row per change set of which something waits: its id, when it was received and how
-    many changes of it wait, the oldest first."""
-    return (
-        Change.objects.open()
-        .order_by()
-        .values("change_set_id", "change_set__received_at")
-        .annotate(count=Count("id"))
-        .order_by("change_set__received_at", "change_set_id")
-    )
-
-
-def batches(school: School, rows: Sequence[dict[str, Any]], *, most: int) -> list[Batch]:
-    """Return what waits of the change sets in ``rows`` (of ``waiting_sets``), in their order, with
-    the first ``most`` changes of each."""
-    ids = [row["change_set_id"] for row in rows]
-    ranked = (
-        Change.objects.open()
-        .filter(change_set_id__in=ids)
-        .annotate(rank=Window(RowNumber(), partition_by="change_set_id", order_by="id"))
-        .filter(rank__lte=most)
-        .order_by()
-        .values_list("id", flat=True)
-    )
-    shown: dict[uuid.UUID, list[Line]] = defaultdict(list)
-    for line in lines(school, list(ranked)):
-        shown[line.first.change_set_id].append(line)
-    sets = ChangeSet.objects.select_related("initiator").in_bulk(ids)
-    return [
-        Batch(
-            change_set=sets[row["change_set_id"]],
-            author=str(sets[row["change_set_id"]].initiator),
-            lines=shown[row["change_set_id"]],
-            count=row["count"],
+def _sides(judged: Sequence[Judged]) -> dict[uuid.UUID, tuple[Side, ...]]:
+    """Return, of the changes that something newer stands against, the three values side by side."""
+    moved = [each for each in judged if each.base_moved]
+    if not moved:
+        return {}
+    stood = {pk for each in moved for pk in (each.base, each.head) if pk}
+    written = {
+        pk: (author_id, at)
+        for pk, author_id, at in Change.objects.filter(pk__in=stood).values_list(
+            "pk", "author_id", "decision__decided_at"
         )
-        for row in rows
-    ]
+    }
+    names = naming.people(
+        {author_id for author_id, _ in written.values()} | {each.author_id for each in moved}
+    )
+    texts = naming.value_texts(
+        (each.entity_type, each.field, value)
+        for each in moved
+        for value in (each.old_value, each.current, each.value)
+    )
+
+    def side(each: Judged, heading: str, value: str | None, change: uuid.UUID | None) -> Side:
+        author_id, at = written.get(change, (None, None)) if change else (None, None)
+        text = texts[each.entity_type, each.field, value]
+        return Side(heading, text, names[author_id] if author_id else "", at)
+
+    return {
+        each.id: (
+            side(each, "Typed over", each.old_value, each.base),
+            side(each, "Stands now", each.current, each.head),
+            Side(
+                "Proposed",
+                texts[each.entity_type, each.field, each.value],
+                names[each.author_id],
+                each.received_at,
+            ),
+        )
+        for each in moved
+    }

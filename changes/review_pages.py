@@ -1,7 +1,8 @@
-"""The review queue: what waits, the confirmation, the decision.
+"""Deciding on what waits: the confirmation, the decision, and another value instead.
 
 A decision has two steps. ``confirm`` lists what will and will not be done, with why, as the engine
-rehearses it; ``decide`` does exactly that, for the changes that were seen there, or nothing.
+rehearses it; ``decide`` does exactly that, for the changes that were seen there, or nothing. What
+bears no flag may be approved in one step (``approve_ordinary``), by who has seen it on its sheet.
 """
 
 import dataclasses
@@ -11,26 +12,35 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import Http404, HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.views.decorators.http import require_safe
+from django.urls import reverse
+from django.utils.html import format_html
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.in_school import MemberRequest, as_uuid
+from accounts.models import Membership
 from accounts.posting import posted_or_back_to
 
-from . import naming, review
+from . import groups, judgement, naming, review
 from . import queue as waiting
 from .deciding import CannotProject, MayNotDecide
+from .flags import marks_on
+from .instead import NotInstead, enter_instead, why_not
 from .judgement import Judged, Why
-from .models import Change, ChangeSet
+from .models import Change, ChangeSet, Decision
 from .projector import Move
+from .propose import NothingSaved
+from .queue_pages import in_group
 from .registry import EXISTS, FALSE
 from .registry import get as tracked_type
 
-SETS_ON_A_PAGE = 25
-CHANGES_OF_A_SET = 10
+LISTED = 300
+"""Changes up to which the confirmation lists each one; of more it lists the groups."""
+
+REASONS = 8
+"""Earlier reasons of one's own that are offered."""
 
 
 class Choice(forms.Form):
@@ -38,6 +48,8 @@ class Choice(forms.Form):
 
     ``change`` and ``asked`` are the changes in question; ``seen`` those that the page showed as to
     be decided. Boxes of one line carry several ids. ``use``: "use this value", with ``why-<id>``.
+    The buttons of a line, ``insist`` and ``decline``, ask about this one line, whatever is ticked.
+    ``group`` and ``author``: the sheet that one comes from, and goes back to.
     """
 
     action = forms.ChoiceField(choices=[("approve", ""), ("decline", "")], initial="approve")
@@ -47,11 +59,14 @@ class Choice(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         label="Why (the author reads this)",
     )
+    said = forms.CharField(required=False, max_length=2000)
     key = forms.CharField(required=False, max_length=64, initial=lambda: uuid.uuid4().hex)
+    group = forms.SlugField(required=False, max_length=100)
+    author = forms.UUIDField(required=False)
 
     def __init__(self, data: QueryDict | None = None, **options: Any) -> None:
-        super().__init__(data, **options)
-        sent = data or QueryDict()
+        sent = _one_line_of(data) if data else QueryDict()
+        super().__init__(sent if data is not None else None, **options)
         self.asked = _ids(sent, "change", "asked", "seen")
         self.seen = _ids(sent, "seen")
         self.use_values = {
@@ -63,11 +78,33 @@ class Choice(forms.Form):
     def declines(self) -> bool:
         return self.data.get("action") == "decline"
 
+    @property
+    def sheet(self) -> tuple[str, uuid.UUID] | None:
+        """The sheet that one comes from: its group and its author."""
+        try:
+            return self.fields["group"].clean(self.data.get("group", "")), uuid.UUID(
+                self.data.get("author", "")
+            )
+        except (ValueError, forms.ValidationError):
+            return None
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        if cleaned.get("action") == "decline" and not cleaned.get("reason", "").strip():
+        cleaned["reason"] = cleaned.get("reason", "").strip() or cleaned.get("said", "").strip()
+        if cleaned.get("action") == "decline" and not cleaned["reason"]:
             self.add_error("reason", "Say why: the author reads the reason.")
         return cleaned
+
+
+def _one_line_of(sent: QueryDict) -> QueryDict:
+    """Return what was sent, as if just the line were ticked whose own button was pressed."""
+    if not (sent.get("decline") or sent.get("insist")):
+        return sent
+    sent = sent.copy()
+    sent["action"] = "decline" if sent.get("decline") else "approve"
+    sent.setlist("change", sent.getlist("decline") or sent.getlist("insist"))
+    sent.setlist("use", [] if sent.get("decline") else sent.getlist("insist"))
+    return sent
 
 
 def _ids(sent: QueryDict, *names: str) -> list[uuid.UUID]:
@@ -78,22 +115,19 @@ def _ids(sent: QueryDict, *names: str) -> list[uuid.UUID]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Confirmation:
-    """What the confirmation page lists. ``with_it`` would have to be approved too; ``newer`` is
-    what authors have typed since; ``vanishing`` are records that go with an approved deletion."""
+    """What the confirmation page lists. ``done``, or ``heaps`` where that is more than one reads;
+    ``count`` changes, whose ids are ``seen``. ``with_it`` would have to be approved too; ``newer``
+    is what authors have typed since; ``vanishing`` are records that go with an approved deletion.
+    """
 
-    done: list[waiting.Line]
     refused: list[waiting.Line]
-    with_it: list[waiting.Line]
-    newer: list[waiting.Line]
-    vanishing: list[str]
-
-    @property
-    def seen(self) -> str:
-        return " ".join(line.ids for line in self.done)
-
-    @property
-    def count(self) -> int:
-        return sum(len(line.changes) for line in self.done)
+    done: list[waiting.Line] = dataclasses.field(default_factory=list)
+    heaps: list[groups.Heap] = dataclasses.field(default_factory=list)
+    count: int = 0
+    seen: str = ""
+    with_it: list[waiting.Line] = dataclasses.field(default_factory=list)
+    newer: list[waiting.Line] = dataclasses.field(default_factory=list)
+    vanishing: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def can_insist(self) -> bool:
@@ -105,20 +139,13 @@ class Confirmation:
 
 
 @require_safe
-def queue(request: MemberRequest) -> HttpResponseBase:
-    """What waits, grouped by change set, the oldest first."""
-    page = Paginator(waiting.waiting_sets(), SETS_ON_A_PAGE).get_page(request.GET.get("page"))
-    batches = waiting.batches(request.member.school, list(page), most=CHANGES_OF_A_SET)
-    context = {"page": page, "batches": batches, "ticked": request.GET.get("tick") == "all"}
-    return TemplateResponse(request, "changes/queue.html", context)
-
-
-@require_safe
 def change_set(request: MemberRequest, change_set_id: uuid.UUID) -> HttpResponseBase:
     """All that still waits of one change set."""
     found = get_object_or_404(ChangeSet.objects.select_related("initiator"), pk=change_set_id)
     open_ids = Change.objects.filter(change_set=found).open().values_list("id", flat=True)
-    lines = waiting.lines(request.member.school, list(open_ids))
+    judged = judgement.load(request.member.school, list(open_ids))
+    marks = marks_on(request.member.school, judged, by=request.member)
+    lines = waiting.lines_of(judged, marks=marks)
     decided = found.changes.exclude(status=Change.Status.PROVISIONAL).count()
     context = {"change_set": found, "lines": lines, "decided": decided}
     return TemplateResponse(request, "changes/change_set.html", context)
@@ -140,6 +167,10 @@ def decide(request: MemberRequest) -> HttpResponseBase:
     choice = Choice(request.POST)
     if not choice.seen:
         raise Http404
+    return _decided(request, choice)
+
+
+def _decided(request: MemberRequest, choice: Choice) -> HttpResponseBase:
     if not choice.is_valid():
         return _confirmation(request, choice, status=422)
     try:
@@ -148,8 +179,127 @@ def decide(request: MemberRequest) -> HttpResponseBase:
         return _confirmation(request, choice, trouble=refusal, status=409)
     except review.NoSuchChange as unknown:
         raise Http404 from unknown
-    messages.success(request, _said(outcome))
-    return redirect("admin:review")
+    left = _left(request, choice)
+    messages.success(request, _with_what_stays(_said(outcome), choice, left))
+    return redirect(_back(choice, left))
+
+
+@posted_or_back_to("admin:review")
+def approve_ordinary(request: MemberRequest) -> HttpResponseBase:
+    """Approve at once what a page showed as ordinary: all of it, as it was seen, or nothing, and
+    then say what has come up."""
+    sent = request.POST.copy()
+    sent.setlist("seen", sent.getlist("ordinary"))
+    sent.setlist("change", [])
+    sent["action"] = "approve"
+    choice = Choice(sent)
+    if not choice.seen:
+        messages.error(request, "Nothing ordinary waits here. Look at each, and tick it.")
+        return redirect(_back(choice, _left(request, choice)))
+    judged = judgement.load(request.member.school, choice.seen)
+    if len(judged) != len(choice.seen):
+        raise Http404
+    if marks_on(request.member.school, judged, by=request.member):
+        trouble = SomethingCameUp(
+            "Something has come up since you looked, so nothing was approved."
+        )
+        return _confirmation(request, choice, trouble=trouble, status=409)
+    return _decided(request, choice)
+
+
+class SomethingCameUp(Exception):
+    """What a page showed as ordinary bears a flag by now."""
+
+
+class InsteadForm(forms.Form):
+    """Another value, and why."""
+
+    value = forms.CharField(label="Enter instead", required=False, strip=False, max_length=10_000)
+    reason = forms.CharField(
+        label="Why (the author reads this)",
+        max_length=1500,
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+    key = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def another_value(request: MemberRequest, change_id: uuid.UUID) -> HttpResponseBase:
+    """Enter another value as the office's own, and decline what waits."""
+    found = get_object_or_404(Change, pk=change_id)
+    if not Change.objects.filter(pk=change_id).open().exists():
+        messages.error(
+            request, "This does not wait any more: somebody decided on it, or retyped it."
+        )
+        return redirect("admin:review")
+    (judged,) = judgement.load(request.member.school, [change_id], by=request.member)
+    (line,) = waiting.lines_of([judged])
+    group = groups.groups_of([judged])[change_id]
+    sheet = reverse("admin:review_sheet", args=[group.key, judged.author_id])
+    refusal = why_not(judged, school=request.member.school)
+    form = InsteadForm(
+        request.POST if request.method == "POST" else None,
+        initial={"value": found.value or "", "key": uuid.uuid4().hex},
+    )
+    field = tracked_type(found.entity_type).fields.get(found.field)
+    if field and field.choices:
+        form.fields["value"].widget = forms.Select(choices=[(each, each) for each in field.choices])
+    elif len(found.value or "") > 40:
+        form.fields["value"].widget = forms.Textarea(attrs={"rows": 5})
+    if request.method == "POST" and not refusal and form.is_valid():
+        try:
+            entered = enter_instead(
+                change_id,
+                typed=form.cleaned_data["value"],
+                reason=form.cleaned_data["reason"],
+                school=request.member.school,
+                by=request.member,
+                origin=request.origin,
+                idempotency_key=form.cleaned_data["key"] or None,
+            )
+        except (NotInstead, NothingSaved) as because:
+            form.add_error("value", str(because))
+        except (review.NotApproved, CannotProject, MayNotDecide) as because:
+            form.add_error(None, str(because))
+        else:
+            messages.success(
+                request,
+                "It waits for a second person, because a mark stands there."
+                if entered.waiting
+                else "Entered. Its author reads that it was declined, and why.",
+            )
+            left = in_group(group.key, judged.author_id, by=request.member)
+            return redirect(sheet if left else "admin:review")
+    context = {"line": line, "form": form, "refusal": refusal, "group": group, "sheet": sheet}
+    status = 422 if form.errors else 200
+    return TemplateResponse(request, "changes/another_value.html", context, status=status)
+
+
+def _left(request: MemberRequest, choice: Choice) -> list[groups.Item]:
+    """Return what still waits on the sheet that one comes from."""
+    return in_group(*choice.sheet, by=request.member) if choice.sheet else []
+
+
+def _back(choice: Choice, left: Collection[groups.Item]) -> str:
+    """Return the address of the sheet one comes from, while something of it waits, or the queue."""
+    if choice.sheet and left:
+        return reverse("admin:review_sheet", args=choice.sheet)
+    return reverse("admin:review")
+
+
+def _with_what_stays(said: str, choice: Choice, left: Collection[groups.Item]) -> str:
+    """Say what was done, and how much of the same sheet keeps waiting because it is flagged."""
+    flagged = sum(not item.is_ordinary for item in left)
+    if not flagged:
+        return said
+    return format_html(
+        '{} <a href="{}?flag=any">{}</a>',
+        said,
+        _back(choice, left),
+        "1 flagged one stays: look at it."
+        if flagged == 1
+        else f"{flagged} flagged ones stay: look at just these.",
+    )
 
 
 def _decide(request: MemberRequest, choice: Choice) -> review.Outcome:
@@ -185,7 +335,8 @@ def _confirmation(
         shown, trouble = _nothing(request, choice), refusal
     context = {
         "choice": choice,
-        "reason": choice["reason"] if choice.is_bound and status == 422 else Choice()["reason"],
+        "reason": _reason(choice, shown, refused=choice.is_bound and status == 422),
+        "earlier_reasons": earlier_reasons(request.member) if choice.declines else [],
         "key": uuid.uuid4().hex,
         "shown": shown,
         "asked": " ".join(map(str, choice.asked)),
@@ -203,11 +354,18 @@ def _rehearsed(request: MemberRequest, choice: Choice) -> Confirmation:
         outcome = review.rehearse_approval(
             choice.asked, school=school, by=by, origin=origin, use_values=choice.use_values
         )
-    lines = waiting.lines_of([*outcome.done, *outcome.refused])
-    refused = [line for line in lines if line.why_not]
+    every = [*outcome.done, *outcome.refused]
+    marks = marks_on(school, every, by=by)
+    units = groups.together(every)
+    done = [each for some in units if all(j.passes for j in some) for each in some]
+    refused = [each for some in units if not all(j.passes for j in some) for each in some]
+    many = len(done) > LISTED
     return Confirmation(
-        done=[line for line in lines if not line.why_not],
-        refused=refused,
+        done=[] if many else waiting.lines_of(done, marks=marks),
+        heaps=groups.heaps(groups.items_of(done, by=by)) if many else [],
+        count=len(done),
+        seen=" ".join(str(each.id) for each in done),
+        refused=waiting.lines_of(refused[:LISTED], marks=marks),
         with_it=_with_it(request, choice.asked, outcome.refused),
         newer=_newer(request, outcome.refused),
         vanishing=_vanishing(outcome.moves, outcome.done),
@@ -215,8 +373,26 @@ def _rehearsed(request: MemberRequest, choice: Choice) -> Confirmation:
 
 
 def _nothing(request: MemberRequest, choice: Choice) -> Confirmation:
-    lines = waiting.lines(request.member.school, choice.asked)
-    return Confirmation(done=[], refused=lines, with_it=[], newer=[], vanishing=[])
+    return Confirmation(refused=waiting.lines(request.member.school, choice.asked[:LISTED]))
+
+
+def _reason(choice: Choice, shown: Confirmation, *, refused: bool) -> forms.BoundField:
+    """Return the field for the reason: as it was sent; or, where what is declined all conflicts
+    with something newer, with the words that say so."""
+    if refused:
+        return choice["reason"]
+    kept = {line.now for line in shown.done}
+    if len(kept) == 1 and (now := kept.pop()) is not None:
+        return Choice(initial={"reason": f"{now[:200]} was entered later, and stays."})["reason"]
+    return Choice()["reason"]
+
+
+def earlier_reasons(member: Membership) -> list[str]:
+    """Return the reasons that somebody gave the last times they declined something, each once."""
+    given = Decision.objects.filter(
+        decided_by_id=member.user_id, kind=Decision.Kind.DECLINE
+    ).order_by("-number")
+    return list(dict.fromkeys(given.values_list("reason", flat=True)[:100]))[:REASONS]
 
 
 def _with_it(

@@ -36,6 +36,11 @@ def busy(site):
     return site
 
 
+def sheet_of(site, person, group="") -> str:
+    group = group or f"section-{site.people.section}"
+    return f"/office/review/of/{group}/{person.user.pk}/"
+
+
 def preview_of_saturday(site) -> str:
     account = site.people.v.user.pk
     window = "start=2026-11-14T22:00&end=2026-11-15T06:00"
@@ -81,14 +86,26 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
     look("start")
     page.goto(f"{busy.url}/office/review/")
     look("queue")
-    for box in page.locator("input[name=change]").all():
-        box.check()
-    page.get_by_role("button", name="Approve what is ticked").click()
+    page.get_by_text("Find and filter").click()
+    look("filters")
+    page.goto(busy.url + sheet_of(busy, busy.people.t2))
+    look("sheet with a conflict")
+    page.get_by_role("button", name="Use 58").click()
+    expect(page.get_by_role("heading", name="Approve?")).to_be_visible()
+    look("using a value")
+    page.goto(busy.url + sheet_of(busy, busy.people.t1))
+    page.get_by_role("link", name="Tick all").click()
+    look("sheet")
+    page.get_by_role("button", name="Approve ticked").click()
     expect(page.get_by_role("heading", name="Approve?")).to_be_visible()
     look("confirmation")
-    page.goto(f"{busy.url}/office/review/")
-    page.locator("input[name=change]").first.check()
-    page.get_by_role("button", name="Decline what is ticked").click()
+    page.goto(busy.url + sheet_of(busy, busy.people.v))
+    page.get_by_role("link", name="Change …").click()
+    page.get_by_role("button", name="Enter it").click()
+    expect(page.get_by_text("This field is required")).to_be_visible()
+    look("another value")
+    page.goto(busy.url + sheet_of(busy, busy.people.v))
+    page.get_by_role("button", name="Decline … Brown, Ben").click()
     page.get_by_role("button", name="Decline", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("Say why: the author reads the reason.")
     look("declining without a reason")
@@ -109,10 +126,10 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
 
 
 def test_approving_with_the_keyboard_alone(busy, page: Page, complaints):
-    busy.enter(page, busy.people.a, "/office/review/")
-    reach(page, "V Sweet", "checkbox")
+    busy.enter(page, busy.people.a, sheet_of(busy, busy.people.v))
+    reach(page, "Brown, Ben, mark", "checkbox")
     page.keyboard.press("Space")
-    reach(page, "Approve what is ticked …")
+    reach(page, "Approve ticked …")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Will be approved: 1 change")).to_be_visible()
     reach(page, "Approve")
@@ -158,9 +175,9 @@ def test_reverting_an_evening_and_lifting_it_with_the_keyboard_alone(busy, page:
 
 
 def test_a_click_twice_is_one_decision(busy, page: Page):
-    busy.enter(page, busy.people.a, "/office/review/")
-    page.get_by_role("checkbox", name="V Sweet").check()
-    page.get_by_role("button", name="Approve what is ticked").click()
+    busy.enter(page, busy.people.a, sheet_of(busy, busy.people.v))
+    page.get_by_role("checkbox", name="Brown, Ben").check()
+    page.get_by_role("button", name="Approve ticked").click()
     with busy.inside():
         before = Decision.objects.count()
     page.get_by_role("button", name="Approve", exact=True).dblclick()
@@ -171,9 +188,9 @@ def test_a_click_twice_is_one_decision(busy, page: Page):
 
 
 def test_a_decision_of_somebody_else_meanwhile_is_shown(busy, page: Page, browser: Browser):
-    busy.enter(page, busy.people.a, "/office/review/")
-    page.get_by_role("checkbox", name="V Sweet").check()
-    page.get_by_role("button", name="Approve what is ticked").click()
+    busy.enter(page, busy.people.a, sheet_of(busy, busy.people.v))
+    page.get_by_role("checkbox", name="Brown, Ben").check()
+    page.get_by_role("button", name="Approve ticked").click()
     with busy.inside():
         change = Change.objects.proposed_by(busy.people.v.user.pk).open().get()
         busy.people.b.declines(change, reason="she never typed this")
@@ -186,8 +203,9 @@ def test_a_decision_of_somebody_else_meanwhile_is_shown(busy, page: Page, browse
 def test_everything_works_without_scripts(busy, browser: Browser):
     page = browser.new_context(java_script_enabled=False).new_page()
     busy.enter(page, busy.people.a, "/office/review/")
-    page.get_by_role("checkbox", name="V Sweet").check()
-    page.get_by_role("button", name="Decline what is ticked").click()
+    page.get_by_role("link", name="BIO-2 Biology, Autumn 2026 by V Sweet", exact=True).click()
+    page.get_by_role("checkbox", name="Brown, Ben").check()
+    page.get_by_role("button", name="Decline ticked").click()
     page.get_by_label("Why").fill("she never typed this")
     page.get_by_role("button", name="Decline", exact=True).click()
     expect(page.get_by_text(re.compile(r"Declined: 1 change"))).to_be_visible()

@@ -10,8 +10,8 @@ from django.urls import reverse
 from accounts.in_school import enter
 from accounts.models import AuditLog
 from changes.models import Change, Decision
-from changes.propose import Draft
-from grading.models import GradeCorrection
+from changes.propose import creation
+from grading.models import GradeCorrection, HandIn
 from tests.cast import only, open_changes
 from tests.forms_of import Form
 
@@ -58,37 +58,116 @@ def lines(page, which):
 # Looking. -----------------------------------------------------------------------------------------
 
 
-def test_the_queue_says_who_when_from_where_and_what(office, people):
+def heaps(office, **asked):
+    return [
+        (heap.group.label, heap.author, heap.ordinary, heap.flagged)
+        for heap in office.get(QUEUE, asked).context["page"]
+    ]
+
+
+def sheet_of(people, person, group=None):
+    key = group or f"section-{people.section}"
+    return reverse("admin:review_sheet", args=[key, person.user.pk])
+
+
+def rows_of(office, people, person, group=None, **asked):
+    return office.get(sheet_of(people, person, group), asked).context["rows"]
+
+
+def another_class(people, code, instructor):
+    """A class of one pupil; return that pupil's enrolment."""
+    with enter(people.school):
+        section = creation(
+            "section",
+            {
+                "course": str(people.course),
+                "term": str(people.term),
+                "code": code,
+                "scale": str(people.scale.pk),
+                "instructor": str(instructor.user.pk),
+            },
+        )
+        enrolment = creation(
+            "enrollment",
+            {"student": str(people.students[0]), "section": str(section[0].entity_id)},
+        )
+        people.a.enters([*section, *enrolment], whole=True)
+    return enrolment[0].entity_id
+
+
+BIO = "BIO-2 Biology, Autumn 2026"
+
+
+def test_the_queue_has_a_line_for_each_class_and_teacher(office, people):
     types(people, people.t1, people.marks[0], "75")
-    (batch,) = office.get(QUEUE).context["batches"]
-    assert (batch.author, batch.change_set.ip) == ("T1 Teacher", "10.0.1.1")
-    (line,) = batch.lines
-    assert (line.title, line.field) == ("Abbott, Ada in BIO-2", "mark")
+    types(people, people.t1, people.marks[1], "80")
+    types(people, people.t2, people.marks[2], "61")
+    assert heaps(office) == [(BIO, "T1 Teacher", 2, 0), (BIO, "T2 Teacher", 0, 1)]
+    assert "not by the class’s teacher" in office.get(QUEUE).content.decode()
+
+
+def test_what_is_of_no_class_is_grouped_by_what_it_is(office, people):
+    with enter(people.school):
+        people.t1.creates("student", number="104", given_names="Dora", family_name="Dean")
+        people.t1.changes_cell("section", people.section, capacity="25")
+        people.t1.changes_cell("course", people.course, title="Life")
+    assert heaps(office) == [
+        ("New and changed pupils", "T1 Teacher", 0, 1),
+        ("Section details", "T1 Teacher", 1, 0),
+        ("Courses", "T1 Teacher", 1, 0),
+    ]
+
+
+def test_a_sheet_says_who_when_from_what_to_what(office, people):
+    types(people, people.t1, people.marks[0], "75")
+    page = office.get(sheet_of(people, people.t1))
+    (row,) = page.context["rows"]
+    (line,) = row.lines
+    assert (row.title, line.field) == ("Abbott, Ada", "mark")
     assert (line.old, line.new, line.now) == ("nothing", "75", None)
+    assert "Typed by T1 Teacher" in page.content.decode()
+
+
+def test_the_mark_and_the_comment_of_a_pupil_are_one_row(office, people):
+    types(people, people.t1, people.marks[0], "Keeps at it.", field="comment")
+    types(people, people.t1, people.marks[1], "80")
+    types(people, people.t1, people.marks[0], "75")
+    rows = rows_of(office, people, people.t1)
+    assert [(r.title, [line.field for line in r.lines]) for r in rows] == [
+        ("Abbott, Ada", ["mark", "comment"]),
+        ("Brown, Ben", ["mark"]),
+    ]
 
 
 def test_a_new_pupil_is_one_line_with_its_fields(office, people):
     with enter(people.school):
         people.t1.creates("student", number="104", given_names="Dora", family_name="Dean")
-    (batch,) = office.get(QUEUE).context["batches"]
-    (line,) = batch.lines
+    (row,) = rows_of(office, people, people.t1, "student")
+    (line,) = row.lines
     assert line.creates
     assert line.title == "Dean, Dora"
     assert dict(line.facts)["number"] == "104"
     assert len(line.ids.split()) == 4
 
 
-def test_a_value_that_somebody_changed_meanwhile_is_marked_with_what_stands(office, people):
+def test_a_conflict_shows_the_three_values_with_who_and_when(office, people):
     with enter(people.school):
         people.stand(people.marks[0], "60", by=people.t1)
         people.t2.types(people.marks[0], "65", reason="added up wrongly")
         people.stand(people.marks[0], "70", by=people.t1)
-    (batch,) = office.get(QUEUE).context["batches"]
-    (line,) = batch.lines
+    ((line,),) = [row.lines for row in rows_of(office, people, people.t2)]
     assert (line.old, line.new, line.now) == ("60", "65", "70")
+    assert [(side.heading, side.value, side.who) for side in line.sides] == [
+        ("Typed over", "60", "T1 Teacher"),
+        ("Stands now", "70", "T1 Teacher"),
+        ("Proposed", "65", "T2 Teacher"),
+    ]
+    assert all(side.at for side in line.sides)
     assert line.two_people
     assert line.reason == "added up wrongly"
-    assert "By now 70 stands" in office.get(QUEUE).content.decode()
+    page = office.get(sheet_of(people, people.t2)).content.decode()
+    assert "Use 65" in page
+    assert "Keep 70" in page
 
 
 def test_what_was_retyped_withdrawn_or_decided_is_not_in_the_queue(office, people):
@@ -97,57 +176,44 @@ def test_what_was_retyped_withdrawn_or_decided_is_not_in_the_queue(office, peopl
     taken_back = types(people, people.t1, people.marks[1], "50")
     with enter(people.school):
         people.t1.withdraws(taken_back)
-    seen = [line.ids for batch in office.get(QUEUE).context["batches"] for line in batch.lines]
+    seen = [line.ids for row in rows_of(office, people, people.t1) for line in row.lines]
     assert seen == [str(second.pk)]
     page = office.get(reverse("admin:change_set", args=[first.change_set_id]))
     assert "Nothing of these waits any more" in page.content.decode()
 
 
-def test_the_oldest_comes_first_and_pages_follow(office, people):
+def test_the_oldest_comes_first_and_what_is_handed_in_before_it(office, people):
     with enter(people.school):
-        for n in range(27):
-            people.t1.types(people.marks[0], f"{n}", field="comment")
-            people.t1.types(people.marks[n % 3], f"{n}", at=None)
-        for n in range(30):
-            people.t2.creates("student", number=f"7{n}", family_name=f"Family {n:02}")
-    page = office.get(QUEUE)
-    times = [batch.change_set.received_at for batch in page.context["batches"]]
-    assert times == sorted(times)
-    assert len(times) == 25
-    last = office.get(QUEUE, {"page": "2"}).context["batches"]
-    assert len(last) == 34 - 25
-    assert office.get(QUEUE, {"page": "x"}).status_code == 200
-
-
-def test_thirty_change_sets_cost_as_many_queries_as_three(office, people):
-    def queries():
-        with CaptureQueriesContext(connection) as captured:
-            office.get(QUEUE)
-        return len(captured)
-
+        people.t2.creates("student", number="71", family_name="Old")
+    types(people, people.t2, another_class(people, "BIO-3", people.t2), "50")
+    types(people, people.t1, people.marks[0], "75")
+    assert next(label for label, *_ in heaps(office)) == "New and changed pupils"
     with enter(people.school):
-        for n in range(3):
-            people.t2.creates("student", number=f"7{n}", family_name=f"Family {n:02}")
-            people.t1.types(people.marks[n], "50")
-    few = queries()
-    with enter(people.school):
-        for n in range(3, 30):
-            people.t2.creates("student", number=f"7{n}", family_name=f"Family {n:02}")
-    assert queries() == few
-
-
-def test_a_set_too_long_for_the_queue_is_decided_on_its_own_page(office, people):
-    drafts = [
-        Draft(entity_type="course", entity_id=uuid.uuid4(), field="exists", typed="true")
-        for _ in range(30)
+        HandIn.objects.create(
+            school=people.school,
+            section_id=people.section,
+            handed_in_by=people.t1.user,
+            handed_in_at=people.clock.tick(),
+            blank=2,
+        )
+    assert [label for label, *_ in heaps(office)] == [
+        BIO,
+        "New and changed pupils",
+        "BIO-3 Biology, Autumn 2026",
     ]
-    with enter(people.school):
-        saved = people.t1.proposes(drafts)
-    (batch,) = office.get(QUEUE).context["batches"]
-    assert (len(batch.lines), batch.hidden) == (10, 20)
-    assert batch.ids not in office.get(QUEUE).content.decode()
-    page = office.get(reverse("admin:change_set", args=[saved.change_set.pk]))
-    assert len(page.context["lines"]) == 30
+    assert "handed in" in office.get(QUEUE).content.decode()
+
+
+def test_more_lines_than_a_page_holds_follow_on_pages(office, people, monkeypatch):
+    monkeypatch.setattr("changes.queue_pages.GROUPS_ON_A_PAGE", 2)
+    types(people, people.t1, people.marks[0], "75")
+    types(people, people.t2, people.marks[1], "75")
+    types(people, people.v, people.marks[2], "75")
+    page = office.get(QUEUE, {"kind": "enrollment.grade"})
+    assert "?kind=enrollment.grade&amp;page=2" in page.content.decode()
+    assert len(office.get(QUEUE).context["page"]) == 2
+    assert len(office.get(QUEUE, {"page": "2"}).context["page"]) == 1
+    assert office.get(QUEUE, {"page": "x"}).status_code == 200
 
 
 def test_an_empty_queue_says_so(office, people):
@@ -159,7 +225,7 @@ def test_an_empty_queue_says_so(office, people):
 
 def test_ticking_reading_and_approving(office, people):
     change = types(people, people.t1, people.marks[0], "75")
-    form = Form(office.get(QUEUE), "change")
+    form = Form(office.get(sheet_of(people, people.t1)), "change")
     assert form.boxes == [("change", str(change.pk))]
     page = office.post(form.action, form.data(change=str(change.pk), action="approve"))
     assert lines(page, "done") == [("Abbott, Ada in BIO-2", "mark")]
@@ -301,8 +367,9 @@ def test_using_a_value_over_a_mark_that_stands_asks_for_a_reason(office, people)
 
 def test_all_of_a_page_can_be_ticked_without_a_script(office, people):
     ids = [str(types(people, people.t1, mark, "75").pk) for mark in people.marks]
-    assert "change" not in Form(office.get(QUEUE), "change").data()
-    form = Form(office.get(QUEUE, {"tick": "all"}), "change")
+    sheet = sheet_of(people, people.t1)
+    assert "change" not in Form(office.get(sheet), "change").data()
+    form = Form(office.get(sheet, {"tick": "all"}), "change")
     assert form.data()["change"] == ids
     page = office.post(form.action, form.data(action="approve"))
     assert len(page.context["shown"].done) == 3
@@ -466,6 +533,6 @@ def test_looking_decides_nothing(office, people):
 def test_names_of_every_kind_are_shown_and_not_run(office, people):
     with enter(people.school):
         people.t1.creates("student", number="9", family_name="<script>alert(1)</script>")
-    page = office.get(QUEUE)
+    page = office.get(sheet_of(people, people.t1, "student"))
     assert "<script>alert" not in page.content.decode()
     assert "&lt;script&gt;" in page.content.decode()
