@@ -268,15 +268,27 @@ PAGES = (
     "{sheet}",
     "{sheet}pupil/?q=Ada",
     "{sheet}pupil/new/?q=Ada+Abbott",
+    "{sheet}pupil/{mark}/",
+    "{sheet}pupil/{mark}/details/",
+    "{sheet}pupil/{mark}/leave/",
+    "{sheet}details/",
+    "{sheet}hand-in/",
     "/my-changes/",
     "/my-changes/?state=superseded",
 )
 
 
+OTHER_CLASS = "BIO-3: Biology"
+
+
 def prepare(site) -> None:
-    """Have a cell in each state, a blocked pupil, and pupils apart."""
+    """Have a cell in each state, a blocked pupil, pupils apart, and another class."""
     people = site.people
     with site.inside():
+        other = people.a.creates(
+            "section", course=str(people.course), term=str(people.term), code="BIO-3"
+        )
+        people.a.approves(*people.open_of(other))
         people.a.approves(only(people.t1.types(people.marks[0], "60")))
         people.t1.types(people.marks[0], "66", reason="misread")
         people.a.declines(only(people.t1.types(people.marks[1], "50")), reason="He was ill")
@@ -318,7 +330,7 @@ def test_every_page_is_accessible_and_fits(site, browser, scheme, width):
             assert page.evaluate(over) <= 0, f"{where} is wider than the screen"
 
         for path in PAGES:
-            page.goto(site.url + path.format(sheet=sheet_of(site)))
+            page.goto(site.url + path.format(sheet=sheet_of(site), mark=site.people.marks[1]))
             check(path)
         page.goto(f"{site.url}{sheet_of(site)}")
         mark(page, "Abbott, Ada").fill("1000")
@@ -336,6 +348,15 @@ def test_every_page_is_accessible_and_fits(site, browser, scheme, width):
         page.get_by_role("button", name="Create the pupil").click()
         expect(page.get_by_text("Is it one of these?")).to_be_visible()
         check("similar pupils")
+        page.goto(f"{site.url}{sheet_of(site)}pupil/{site.people.marks[1]}/")
+        page.get_by_label("Is in another class of this term").select_option(label=OTHER_CLASS)
+        page.get_by_role("button", name="Move there…").click()
+        check("move")
+        page.goto(f"{site.url}{sheet_of(site)}pupil/{site.people.marks[1]}/details/")
+        page.locator("[name=email]").fill("nobody")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("Nothing was saved yet")).to_be_visible()
+        check("refused details")
         page.goto(f"{site.url}/my-changes/")
         page.get_by_role("link", name="Withdraw").first.click()
         check("withdraw")
