@@ -43,8 +43,12 @@ class SignInForm(_Plain, allauth_forms.LoginForm):
         super().__init__(*args, **kwargs)
         self.fields["password"].help_text = ""
         self.fields["password"].error_messages["required"] = "Enter your password."
-        # After a wrong password the e-mail stands, and the password is what is typed again.
-        self.fields["password" if self.is_bound else "login"].widget.attrs["autofocus"] = True
+        if self.is_bound:
+            # The e-mail stands, and the password is what is typed again.
+            self.fields["password"].widget.attrs["autofocus"] = True
+        elif not self.request.headers.get("HX-Request"):
+            # In a page that is worked on nothing takes the focus away.
+            self.fields["login"].widget.attrs["autofocus"] = True
 
 
 class ForgottenPasswordForm(_Plain, allauth_forms.ResetPasswordForm):

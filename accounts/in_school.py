@@ -20,8 +20,10 @@ from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
+from django.utils.http import urlencode
 
 from . import audit
 from .models import AuditLog, Membership, School
@@ -153,7 +155,9 @@ def _to_sign_in(request: HttpRequest) -> HttpResponseBase:
     response: HttpResponseBase = redirect_to_login(request.get_full_path())
     if request.headers.get("HX-Request"):
         # A fragment must not be replaced by a sign-in page: the page stays, with what was typed.
-        response = render(request, "accounts/signed_out.html", status=401)
+        school = urlencode({"school": school_of_form(request) or ""})
+        back = f"{reverse('signed_in_again')}?{school}"
+        response = render(request, "accounts/signed_out.html", {"next": back}, status=401)
     return response
 
 

@@ -19,6 +19,7 @@ urlpatterns = [
         allauth_views.LoginView.as_view(form_class=forms.SignInForm),
         name="account_login",
     ),
+    path("sign-in/again/", views.signed_in_again, name="signed_in_again"),
     path("sign-in/closed/", allauth_views.account_inactive, name="account_inactive"),
     path("sign-out/", allauth_views.logout, name="account_logout"),
     path(

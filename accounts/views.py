@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.db import Error, connection
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -25,6 +25,18 @@ def switch_school(request: HttpRequest) -> HttpResponse:
         raise Http404
     request.session[SCHOOL_IN_SESSION] = str(wanted)
     return redirect(settings.LOGIN_REDIRECT_URL)
+
+
+@require_safe
+@login_required
+@never_cache
+def signed_in_again(request: HttpRequest) -> HttpResponse:
+    """Where a sign-in that was done without leaving a page ends: back in the page's school."""
+    if request.GET.get("school") in {str(each.school_id) for each in memberships_of(request)}:
+        request.session[SCHOOL_IN_SESSION] = request.GET["school"]
+    response = render(request, "accounts/signed_in_again.html")
+    response["HX-Trigger"] = "signed-in"  # for the page, which then sends what it holds
+    return response
 
 
 @require_safe

@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from accounts.models import Membership
 from changes import overlay
@@ -18,16 +18,19 @@ from changes.overlay import Cell, Record, State
 from changes.propose import Draft
 from changes.registry import EXISTS
 
-from . import extensions
+from . import comment_check, extensions
 from .mark_rules import TYPED, closed_because
 from .models import Enrollment, Section
 from .names import last_known, plain, pupil_name
 from .scales import Scale, scales
 
+EDITABLE = (Enrollment.Status.ENROLLED, Enrollment.Status.WAITLISTED)
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One cell on the page. ``typed`` is what was refused, with ``error``; else what is seen."""
+    """One cell on the page. ``typed`` is what was refused, with ``error``; else what is seen.
+    ``warnings``: what should be looked at again, and stops nobody."""
 
     field: str
     n: int
@@ -37,6 +40,7 @@ class Entry:
     error: str = ""
     wants_reason: bool = False
     reason: str = ""
+    warnings: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -60,12 +64,6 @@ class Entry:
     @property
     def state(self) -> str:
         return "refused" if self.error else self.cell.state.value
-
-    @property
-    def params(self) -> str:
-        """The names that htmx sends when this cell is saved."""
-        own = (self.name, *(f"{self.name}-{each}" for each in ("seen", "reason", "mine")))
-        return ",".join([f"row-{self.n}", *own, "key"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +97,7 @@ class Row:
 
     @property
     def number(self) -> str:
-        return (self.student and last_known(self.student, "number")) or ""
+        return _of_student(self, "number")
 
     @property
     def creation(self) -> uuid.UUID | None:
@@ -142,8 +140,10 @@ class Sheet:
         rows = [*self.enrolled, *self.waitlisted, *self.withdrawn]
         return {row.student.id for row in rows if row.student}
 
-    def row_of(self, enrollment_id: uuid.UUID) -> Row | None:
-        return next((row for row in self.editable if row.id == enrollment_id), None)
+    def entry_of(self, typed: "Typed") -> Entry | None:
+        """Return the cell that something was typed into, under the number that its page gave it."""
+        row = next((row for row in self.editable if row.id == typed.enrollment_id), None)
+        return dataclasses.replace(getattr(row, typed.field), n=typed.n) if row else None
 
 
 def load(section: Section, *, by: Membership, at: dt.datetime) -> Sheet:
@@ -156,7 +156,7 @@ def load(section: Section, *, by: Membership, at: dt.datetime) -> Sheet:
     groups: dict[str, list[Row]] = {name: [] for name in (*Enrollment.Status.values, "declined")}
     for row in rows:
         groups[_group(row)].append(row)
-    return Sheet(
+    sheet = Sheet(
         section=section,
         scale=scales([section.scale_id]).get(section.scale_id) if section.scale_id else None,
         closed=closed,
@@ -167,6 +167,15 @@ def load(section: Section, *, by: Membership, at: dt.datetime) -> Sheet:
         withdrawn=groups["withdrawn"],
         declined=groups["declined"],
     )
+    return _with_warnings(sheet)
+
+
+def editable_rows(
+    enrollment_ids: Collection[uuid.UUID], section: Section, *, by: Membership
+) -> set[uuid.UUID]:
+    """Return those of some enrolments that ``by`` sees on the class’s sheet, to be typed on."""
+    rows = _rows(overlay.see("enrollment", enrollment_ids, by=by).values(), section, by)
+    return {row.id for row in rows if _group(row) in EDITABLE}
 
 
 def load_row(enrollment_id: uuid.UUID, section: Section, n: int, *, by: Membership) -> Row | None:
@@ -184,10 +193,34 @@ def with_refusals(sheet: Sheet, refused: Iterable[Draft]) -> Sheet:
         grade, comment = by_cell.get((row.id, "grade")), by_cell.get((row.id, "comment"))
         return dataclasses.replace(
             row,
-            grade=refused_entry(row.grade, grade) if grade else row.grade,
-            comment=refused_entry(row.comment, comment) if comment else row.comment,
+            grade=_refused(row.grade, grade) if grade else row.grade,
+            comment=_refused(row.comment, comment) if comment else row.comment,
         )
 
+    return _with_rows(sheet, marked)
+
+
+def _with_warnings(sheet: Sheet) -> Sheet:
+    """Return the sheet with what should be looked at again in its comments."""
+    found = comment_check.warnings(
+        comment_check.Written(
+            key=row.id.hex,
+            given_names=_of_student(row, "given_names"),
+            family_name=_of_student(row, "family_name"),
+            pronouns=_of_student(row, "pronouns"),
+            comment=row.comment.value,
+        )
+        for row in sheet.editable
+    )
+
+    def marked(row: Row) -> Row:
+        comment = dataclasses.replace(row.comment, warnings=found.get(row.id.hex, ()))
+        return dataclasses.replace(row, comment=comment)
+
+    return _with_rows(sheet, marked) if found else sheet
+
+
+def _with_rows(sheet: Sheet, marked: Callable[[Row], Row]) -> Sheet:
     return dataclasses.replace(
         sheet,
         enrolled=[marked(row) for row in sheet.enrolled],
@@ -195,8 +228,17 @@ def with_refusals(sheet: Sheet, refused: Iterable[Draft]) -> Sheet:
     )
 
 
-def refused_entry(entry: Entry, draft: Draft) -> Entry:
-    """Return a cell with the refusal of what was typed into it."""
+def _of_student(row: Row, field: str) -> str:
+    return (row.student and last_known(row.student, field)) or ""
+
+
+def gone_entry(typed: "Typed") -> Entry:
+    """Return a cell of a pupil who is on the sheet no longer, with what was typed there."""
+    error = "This pupil is no longer on this sheet, so it was not saved. Copy it if you need it."
+    return Entry(typed.field, typed.n, Cell(), "", typed=typed.text, error=error)
+
+
+def _refused(entry: Entry, draft: Draft) -> Entry:
     return dataclasses.replace(
         entry,
         typed=draft.typed or "",

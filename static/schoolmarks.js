@@ -2,71 +2,98 @@
   What the pages need beyond htmx.
 
   A save that the server did not take must be seen, and what was typed must stay: the field is
-  marked and the page says so. Refusals that bring words of their own (401, 403, 409, 422, 429) are
-  shown by htmx itself, as the page's htmx-config says.
+  marked and the page says so. Refusals that bring words of their own are shown among the notices,
+  by htmx as the page's htmx-config says, or by `post` here.
 */
-(function () {
-  "use strict";
+const OWN_WORDS = [401, 403, 409, 422, 429];
+const notices = document.getElementById("notices");
+const box = document.getElementById("trouble");
 
-  var OWN_WORDS = [401, 403, 409, 422, 429];
+/* Who signed in again has a new token, and the page the old one. */
+const token = () => /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? "";
 
-  function trouble(event) {
-    var status = event.detail.xhr ? event.detail.xhr.status : 0;
-    var field = event.detail.elt;
-    if (field && field.setAttribute) {
-      field.setAttribute("data-unsaved", "");
-    }
-    var box = document.getElementById("trouble");
-    if (box && OWN_WORDS.indexOf(status) === -1) {
-      box.hidden = false;
-    }
+/* Once nothing is held up any more, the page says so no longer. */
+export function settle() {
+  if (box && !document.querySelector("[data-unsaved]")) {
+    box.hidden = true;
   }
+}
 
-  document.addEventListener("htmx:sendError", trouble);
-  document.addEventListener("htmx:timeout", trouble);
-  document.addEventListener("htmx:responseError", trouble);
-
-  document.addEventListener("htmx:afterOnLoad", function (event) {
-    if (event.detail.xhr.getResponseHeader("HX-Retarget") === "#notices") {
-      trouble(event); // a refusal, which htmx counts as an answer
-    } else if (event.detail.successful) {
-      if (event.detail.elt && event.detail.elt.removeAttribute) {
-        event.detail.elt.removeAttribute("data-unsaved");
-      }
-      var box = document.getElementById("trouble");
-      if (box && !document.querySelector("[data-unsaved]")) {
-        box.hidden = true;
-      }
-    }
-  });
-
-  // Leaving the page while something typed was not taken: the browser asks first.
-  window.addEventListener("beforeunload", function (event) {
-    if (document.querySelector("[data-unsaved]")) {
-      event.preventDefault();
-    }
-  });
-
-  // A menu closes on Escape and on a click elsewhere.
-  function closeMenus(except) {
-    document.querySelectorAll("details.menu[open]").forEach(function (menu) {
-      if (menu !== except) {
-        menu.open = false;
-      }
+/* Post a form of a school. Returns the answer's status (0: there was none) and its words. */
+export async function post(url, body, school) {
+  let status = 0;
+  let words = "";
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      body,
+      headers: {"HX-Request": "true", "X-School": school, "X-CSRFToken": token()},
+      signal: AbortSignal.timeout(20000),
     });
+    words = await response.text();
+    status = response.status;
+  } catch {
+    status = 0;
   }
+  if (![200, ...OWN_WORDS].includes(status)) {
+    box.hidden = false;
+  } else if (OWN_WORDS.includes(status) && status !== 422 && !(status === 401 && notices.querySelector("form"))) {
+    notices.innerHTML = words; // unless somebody is signing in there
+    window.htmx.process(notices);
+  }
+  return {status, words};
+}
 
-  document.addEventListener("click", function (event) {
-    closeMenus(event.target.closest("details.menu"));
-  });
+function trouble(event) {
+  const status = event.detail.xhr?.status ?? 0;
+  event.detail.elt?.setAttribute?.("data-unsaved", "");
+  if (box && !OWN_WORDS.includes(status)) {
+    box.hidden = false;
+  }
+}
 
-  document.addEventListener("keydown", function (event) {
-    if (event.key === "Escape") {
-      var open = event.target.closest && event.target.closest("details.menu[open]");
-      closeMenus(null);
-      if (open) {
-        open.querySelector("summary").focus();
-      }
-    }
+["htmx:sendError", "htmx:timeout", "htmx:responseError"].forEach((name) => {
+  document.addEventListener(name, trouble);
+});
+
+document.addEventListener("htmx:afterOnLoad", (event) => {
+  if (event.detail.xhr.getResponseHeader("HX-Retarget") === "#notices") {
+    trouble(event); // a refusal, which htmx counts as an answer
+  } else if (event.detail.successful) {
+    event.detail.elt?.removeAttribute?.("data-unsaved");
+    settle();
+  }
+});
+
+document.addEventListener("htmx:configRequest", (event) => {
+  event.detail.headers["X-CSRFToken"] = token();
+});
+
+// Signed in again without leaving the page: its forms take the new token.
+addEventListener("signed-in", () => {
+  document.querySelectorAll("[name=csrfmiddlewaretoken]").forEach((field) => { field.value = token(); });
+});
+
+// Leaving the page while something typed was not taken: the browser asks first.
+addEventListener("beforeunload", (event) => {
+  if (document.querySelector("[data-unsaved]:not(.cell)")) {
+    event.preventDefault();
+  }
+});
+
+// A menu closes on Escape and on a click elsewhere.
+function closeMenus(except) {
+  document.querySelectorAll("details.menu[open]").forEach((menu) => {
+    menu.open = menu === except;
   });
-})();
+}
+
+document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    const open = event.target.closest?.("details.menu[open]");
+    closeMenus(null);
+    open?.querySelector("summary").focus();
+  }
+});

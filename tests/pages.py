@@ -18,6 +18,7 @@ OUTSIDE_EVERY_SCHOOL = {
     "switch_school",
     "healthz",
     "account_login",
+    "signed_in_again",
     "account_inactive",
     "account_logout",
     "account_change_password",
@@ -65,11 +66,10 @@ class Browser(Client):
             "key": key,
         }
         return self.post(
-            reverse("save-cell", args=[section]),
+            reverse("save-cells", args=[section]),
             data,
             headers={
                 "HX-Request": "true",
-                "HX-Trigger-Name": f"{field}-1",
                 "X-School": str(self.person.school.pk),
             },
         )

@@ -8,11 +8,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from changes.models import Change
 from tests.cast import PASSWORD
+from tests.serving import Server
 
 pytestmark = pytest.mark.browser
 
 ADA, BEN, CLEO = "Abbott, Ada", "Brown, Ben", "Carter, Cleo"
-CELL = "**/cell/"
+CELL = "**/cells/"
 
 
 def sheet_of(site) -> str:
@@ -143,6 +144,92 @@ def test_signed_out_and_in_again_in_another_tab_it_is_sent_without_leaving_the_p
         expect(answer(sheet, ADA)).to_contain_text("awaiting approval", timeout=15_000)
     unsaved(sheet, 0)
     assert proposed(site) == ["61"]
+
+
+def test_signing_in_again_happens_without_leaving_the_page(site, sheet):
+    sheet.context.clear_cookies(name="sessionid")
+    types(sheet, mark(sheet, ADA), "61")
+    expect(sheet.get_by_text("You are signed out. This was not saved.")).to_be_visible()
+    sheet.keyboard.type("Asks why.")  # nothing took the focus away
+    expect(comment(sheet, ADA)).to_have_value("Asks why.")
+    sheet.get_by_label("E-mail").fill(site.people.t1.user.email)
+    sheet.get_by_label("Password").fill("not this one")
+    sheet.keyboard.press("Enter")
+    expect(sheet.get_by_text("do not belong together")).to_be_visible()
+    sheet.get_by_label("Password").fill(PASSWORD)
+    sheet.keyboard.press("Enter")
+    expect(sheet.get_by_text("You are signed in again")).to_be_visible()
+    expect(answer(sheet, ADA)).to_contain_text("awaiting approval")
+    expect(answer(sheet, ADA, "Comment")).to_contain_text("awaiting approval")
+    unsaved(sheet, 0)
+    expect(mark(sheet, ADA)).to_have_value("61")
+    assert proposed(site) == ["61"]
+    types(sheet, mark(sheet, BEN), "62")
+    expect(answer(sheet, BEN)).to_contain_text("awaiting approval")
+
+
+def test_another_who_signs_in_on_the_open_page_saves_nothing_of_it(site, sheet):
+    sheet.context.clear_cookies(name="sessionid")
+    types(sheet, mark(sheet, ADA), "61")
+    sheet.get_by_label("E-mail").fill(site.people.t2.user.email)
+    sheet.get_by_label("Password").fill(PASSWORD)
+    sheet.keyboard.press("Enter")
+    expect(sheet.get_by_text("Somebody else is signed in on this browser")).to_be_visible()
+    unsaved(sheet, 1)
+    assert proposed(site) == []
+
+
+def test_a_server_that_is_killed_and_started_again_gets_what_was_typed_meanwhile_once(
+    site, sheet, own_database
+):
+    with Server(own_database) as server:
+        sheet.goto(f"{server.url}{sheet_of(site)}")  # signed in there too: the cookie is the host's
+        types(sheet, mark(sheet, ADA), "61")
+        expect(answer(sheet, ADA)).to_contain_text("awaiting approval")
+        server.kill()
+        types(sheet, mark(sheet, BEN), "62")
+        types(sheet, comment(sheet, BEN), "Quiet, and thorough.")
+        types(sheet, mark(sheet, CLEO), "63")
+        expect(sheet.locator("[data-held]")).to_have_text("3 not yet saved")
+        server.start()
+        expect(answer(sheet, CLEO)).to_contain_text("awaiting approval", timeout=15_000)
+        unsaved(sheet, 0)
+        sheet.goto("about:blank")
+    assert proposed(site) == ["61", "62", "63"]
+    assert proposed(site, "comment") == ["Quiet, and thorough."]
+
+
+def test_what_one_tab_left_in_its_cell_another_saves_for_both(site, sheet):
+    mark(sheet, ADA).click()
+    sheet.keyboard.type("61")
+    unsaved(sheet, 1)
+    with tab_of(sheet) as tab:
+        tab.goto(f"{site.url}{sheet_of(site)}")
+        expect(answer(tab, ADA)).to_contain_text("awaiting approval")
+        unsaved(sheet, 0)
+        mark(sheet, BEN).click()
+        types(tab, mark(tab, BEN), "62")
+        expect(answer(tab, BEN)).to_contain_text("awaiting approval")
+    types(sheet, mark(sheet, BEN), "65")
+    expect(answer(sheet, BEN)).to_contain_text("awaiting approval")
+    assert proposed(site) == ["61", "62", "65"]
+
+
+def test_while_one_batch_is_on_its_way_the_next_waits_and_goes_as_one(site, sheet):
+    sent = []
+    sheet.on("request", lambda request: sent.append(request) if "/cells/" in request.url else None)
+    held = []
+    sheet.route(CELL, lambda route: route.continue_() if held else held.append(route))
+    types(sheet, mark(sheet, ADA), "61")
+    types(sheet, comment(sheet, ADA), "Asks why.")
+    types(sheet, mark(sheet, BEN), "62")
+    unsaved(sheet, 3)
+    held[0].continue_()
+    for pupil in (ADA, BEN):
+        expect(answer(sheet, pupil)).to_contain_text("awaiting approval")
+    unsaved(sheet, 0)
+    assert len(sent) == 2
+    assert proposed(site) == ["61", "62"]
 
 
 def test_another_person_on_the_same_browser_neither_sees_nor_sends_it(site, sheet):

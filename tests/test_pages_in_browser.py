@@ -8,6 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from changes.models import Change
+from grading.models import BankComment
 from tests.cast import PASSWORD, only
 
 pytestmark = pytest.mark.browser
@@ -239,7 +240,7 @@ def test_signed_out_meanwhile_the_cell_keeps_what_was_typed(site, page):
 
 def test_what_did_not_reach_the_server_is_said_and_sent_again_once(site, page):
     site.enter(page, site.people.t1, sheet_of(site))
-    page.route("**/cell/", lambda route: route.abort())
+    page.route("**/cells/", lambda route: route.abort())
     cell = mark(page, "Abbott, Ada")
     cell.fill("72")
     cell.press("Tab")
@@ -247,13 +248,13 @@ def test_what_did_not_reach_the_server_is_said_and_sent_again_once(site, page):
     expect(page.get_by_role("button", name="Save")).to_be_visible()
     expect(cell).to_have_value("72")
     # The answer is lost this time, and the edit is not.
-    page.unroute("**/cell/")
-    page.route("**/cell/", lambda route: (route.fetch(), route.abort()))
+    page.unroute("**/cells/")
+    page.route("**/cells/", lambda route: (route.fetch(), route.abort()))
     cell.focus()
     cell.press("Tab")
     page.wait_for_timeout(500)
     assert waiting(site) == ["72"]
-    page.unroute("**/cell/")
+    page.unroute("**/cells/")
     cell.focus()
     cell.press("Tab")
     expect(answer(page, "Abbott, Ada")).to_contain_text("awaiting approval")
@@ -271,10 +272,12 @@ PAGES = (
     "{sheet}pupil/{mark}/",
     "{sheet}pupil/{mark}/details/",
     "{sheet}pupil/{mark}/leave/",
+    "{sheet}pupil/{mark}/beside/",
     "{sheet}details/",
     "{sheet}hand-in/",
     "/my-changes/",
     "/my-changes/?state=superseded",
+    "/my-comments/",
 )
 
 
@@ -295,6 +298,8 @@ def prepare(site) -> None:
         people.t1.types(people.marks[2], "64")
         people.a.approves(only(people.v.types(people.marks[2], "46")))
         people.t1.types(people.marks[1], "Quiet, and thorough.", field="comment")
+        for owner in (None, people.t1.user):
+            BankComment.objects.create(school=people.school, owner=owner, text="{name} reads.")
         new = people.t1.creates("student", family_name="Harker")
         people.t1.types(people.t1.enrols(new, people.section), "58")
         people.a.declines(*Change.objects.of("student", new).open(), reason="Is in already")

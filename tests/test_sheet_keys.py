@@ -1,5 +1,7 @@
 """The keys of a spreadsheet on the mark sheet, in a real browser."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -150,7 +152,7 @@ def test_ctrl_z_undoes_the_text_being_typed_and_then_what_was_saved(site, sheet)
     sheet.keyboard.press("Control+z")
     expect(mark(sheet, BEN)).to_have_value("")
     expect(mark(sheet, BEN)).to_be_focused()
-    expect(answer(sheet, BEN)).to_contain_text("cleared")
+    expect(answer(sheet, BEN)).to_have_text("blank")
     sheet.keyboard.press("Control+z")
     expect(mark(sheet, ADA)).to_have_value("61")
     expect(mark(sheet, ADA)).to_be_focused()
@@ -170,7 +172,7 @@ def test_ctrl_d_fills_down_from_the_cell_above(site, sheet):
         saved(sheet, pupil)
     sheet.keyboard.press("Control+z")
     expect(mark(sheet, CLEO)).to_have_value("")
-    expect(answer(sheet, CLEO)).to_contain_text("cleared")
+    expect(answer(sheet, CLEO)).to_have_text("blank")
     assert proposed(site) == ["61", "61", "61", None]
 
 
@@ -189,7 +191,7 @@ def test_a_pasted_block_lands_cell_for_cell_and_each_refusal_stands_at_its_cell(
     sheet.keyboard.press("Control+z")
     for pupil in (ADA, CLEO):
         expect(mark(sheet, pupil)).to_have_value("")
-        expect(answer(sheet, pupil)).to_contain_text("cleared")
+        expect(answer(sheet, pupil)).to_have_text("blank")
     expect(mark(sheet, BEN)).to_have_value("1000")
 
 
@@ -234,12 +236,132 @@ def test_a_standing_mark_is_not_overwritten_by_a_block_without_a_reason(site, pa
     assert proposed(site) == ["60", "70"]
 
 
-def test_a_block_for_sixty_pupils_is_saved(site, page):
+def test_a_block_for_sixty_pupils_is_saved_in_one_request(site, page):
     more_pupils(site.people, 57)
     site.enter(page, site.people.t1, sheet_of(site))
+    sent = []
+    page.on("request", lambda request: sent.append(request) if "/cells/" in request.url else None)
     mark(page, ADA).focus()
     paste(page, "".join(f"{n}\tComment {n}\n" for n in range(1, 61)))
     expect(page.get_by_text("120 entries were pasted.")).to_be_visible()
     expect(page.get_by_text("120 awaiting approval")).to_be_visible(timeout=30_000)
     assert sorted(map(int, filter(None, proposed(site)))) == list(range(1, 61))
     assert len(proposed(site, "comment")) == 60
+    assert len(sent) == 1
+
+
+def selected_cells(page: Page) -> int:
+    return page.locator('[role="grid"] td[aria-selected="true"]').count()
+
+
+def test_shift_selects_a_block_that_is_copied_as_a_spreadsheet_reads_it_and_cleared_at_once(
+    site, sheet
+):
+    sheet.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    mark(sheet, ADA).focus()
+    paste(sheet, '61\tAsks why.\n62\t"Two\nlines"\n63\t\n')
+    for pupil in (ADA, BEN, CLEO):
+        saved(sheet, pupil)
+    mark(sheet, ADA).focus()
+    sheet.keyboard.press("Shift+ArrowDown")
+    sheet.keyboard.press("Shift+ArrowRight")
+    assert selected_cells(sheet) == 4
+    expect(mark(sheet, ADA)).to_be_focused()
+    expect(sheet.locator("[data-said]")).to_have_text(f"4 cells selected, to Comment on {BEN}")
+    sheet.keyboard.press("Control+c")
+    expect(sheet.get_by_text("4 entries were copied.")).to_be_visible()
+    copied = sheet.evaluate("navigator.clipboard.readText()")
+    assert copied == '61\tAsks why.\n62\t"Two\nlines"'
+    sheet.keyboard.press("Delete")
+    for pupil in (ADA, BEN):
+        expect(mark(sheet, pupil)).to_have_value("")
+        expect(comment(sheet, pupil)).to_have_value("")
+        expect(answer(sheet, pupil)).to_have_text("blank")
+    expect(mark(sheet, CLEO)).to_have_value("63")
+    sheet.keyboard.press("Control+z")
+    expect(mark(sheet, BEN)).to_have_value("62")
+    expect(comment(sheet, BEN)).to_have_value("Two\nlines")
+    saved(sheet, BEN, "Comment")
+
+
+def test_a_click_with_shift_ends_a_block_and_a_key_or_another_click_lets_go_of_it(sheet):
+    mark(sheet, ADA).click()
+    mark(sheet, CLEO).click(modifiers=["Shift"])
+    assert selected_cells(sheet) == 3
+    sheet.keyboard.press("Escape")
+    assert selected_cells(sheet) == 0
+    mark(sheet, CLEO).click(modifiers=["Shift"])
+    assert selected_cells(sheet) == 3
+    mark(sheet, BEN).click()
+    assert selected_cells(sheet) == 0
+    sheet.keyboard.press("Shift+ArrowUp")
+    assert selected_cells(sheet) == 2
+    sheet.keyboard.type("7")
+    assert selected_cells(sheet) == 0
+    expect(mark(sheet, BEN)).to_have_value("7")
+    expect(mark(sheet, ADA)).to_have_value("")
+
+
+def test_a_block_is_filled_by_its_first_row_and_by_a_single_value(site, sheet):
+    mark(sheet, ADA).focus()
+    sheet.keyboard.type("61")
+    sheet.keyboard.press("Shift+ArrowDown")
+    sheet.keyboard.press("Shift+ArrowDown")
+    sheet.keyboard.press("Control+d")
+    for pupil in (ADA, BEN, CLEO):
+        expect(mark(sheet, pupil)).to_have_value("61")
+        saved(sheet, pupil)
+    mark(sheet, BEN).focus()
+    sheet.keyboard.press("Shift+ArrowDown")
+    paste(sheet, "70")
+    for pupil, value in ((ADA, "61"), (BEN, "70"), (CLEO, "70")):
+        expect(mark(sheet, pupil)).to_have_value(value)
+    expect(sheet.get_by_text("2 entries were pasted.")).to_be_visible()
+
+
+def test_it_is_a_grid_whose_cells_say_row_column_value_and_state(sheet):
+    grid = sheet.get_by_role("grid", name="Marks and comments of BIO-2")
+    expect(grid).to_have_attribute("aria-multiselectable", "true")
+    expect(grid.get_by_role("row")).to_have_count(4)
+    expect(grid.get_by_role("columnheader")).to_have_text(["Pupil", "Mark", "Comment"])
+    expect(grid.get_by_role("rowheader").first).to_contain_text(ADA)
+    cell = mark(sheet, ADA)
+    expect(cell).to_have_accessible_description("blank")
+    cell.focus()
+    sheet.keyboard.type("61")
+    sheet.keyboard.press("Enter")
+    expect(cell).to_have_accessible_description("awaiting approval")
+    cell.fill("1000")
+    sheet.keyboard.press("Enter")
+    expect(cell).to_have_attribute("aria-invalid", "true")
+    expect(cell).to_have_accessible_description(re.compile("^not saved\s+1000 is out of bounds"))
+
+
+def test_an_arrow_leads_to_the_pupils_name_and_tab_from_cell_to_cell(sheet):
+    mark(sheet, BEN).focus()
+    sheet.keyboard.press("Tab")
+    expect(comment(sheet, BEN)).to_be_focused()
+    sheet.keyboard.press("Tab")
+    expect(mark(sheet, CLEO)).to_be_focused()
+    sheet.keyboard.press("ArrowLeft")
+    name = sheet.get_by_role("link", name=CLEO)
+    expect(name).to_be_focused()
+    sheet.keyboard.press("ArrowUp")
+    expect(sheet.get_by_role("link", name=BEN)).to_be_focused()
+    sheet.keyboard.press("ArrowRight")
+    expect(mark(sheet, BEN)).to_be_focused()
+    sheet.keyboard.press("ArrowLeft")
+    sheet.keyboard.press("Enter")
+    sheet.wait_for_url("**/pupil/**")
+
+
+def test_one_goes_to_the_next_pupil_without_a_mark_by_a_key_or_a_button(sheet):
+    mark(sheet, BEN).fill("61")
+    sheet.keyboard.press("Tab")
+    saved(sheet, BEN)
+    sheet.get_by_role("button", name="Next one").click()
+    expect(mark(sheet, CLEO)).to_be_focused()
+    sheet.keyboard.press("F8")
+    expect(mark(sheet, ADA)).to_be_focused()
+    sheet.keyboard.press("F8")
+    expect(mark(sheet, CLEO)).to_be_focused()

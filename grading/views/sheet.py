@@ -1,6 +1,5 @@
-"""The mark sheet: read, saved cell by cell, or as one form where there is no JavaScript."""
+"""The mark sheet: read, saved edit by edit, or as one form where there is no JavaScript."""
 
-import dataclasses
 import hashlib
 import uuid
 from collections.abc import Sequence
@@ -13,10 +12,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.in_school import MemberRequest, Refused, in_school
+from changes.propose import Saved
 from grading import access
 from grading.marks import enter_marks
 from grading.models import Section
-from grading.sheet import Sheet, Typed, load, load_row, read, refused_entry, with_refusals
+from grading.sheet import Sheet, Typed, editable_rows, gone_entry, load, read, with_refusals
 
 
 class SomebodyElse(Refused):
@@ -35,8 +35,11 @@ def sheet(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @in_school()
-def save_cell(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
-    """Save one cell; the answer is what stands beside it."""
+def save_cells(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
+    """Save cells; the answer is what stands beside each of them from now on.
+
+    Sent again under the same key, with the same texts, it saves nothing more.
+    """
     member = request.member
     if request.POST.get("person", str(member.user_id)) != str(member.user_id):
         raise SomebodyElse(
@@ -44,24 +47,33 @@ def save_cell(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
             "what you typed is kept, and is sent when you open this page signed in again."
         )
     section = access.access_section(member, section_id)
-    typed = _the_cell(request)
-    if load_row(typed.enrollment_id, section, typed.n, by=member) is None:
+    typed = read(request.POST)
+    if not typed:
         raise Http404
+    saved, gone = _enter(request, section, typed, touched=True, key=_key(request, typed))
+    after = with_refusals(load(section, by=member, at=request.origin.at), saved.refused)
+    entries = [after.entry_of(each) or gone_entry(each) for each in typed]
+    status = 422 if saved.refused or gone else 200
+    return TemplateResponse(request, "grading/answers.html", {"entries": entries}, status=status)
+
+
+def _enter(
+    request: MemberRequest,
+    section: Section,
+    typed: Sequence[Typed],
+    *,
+    touched: bool,
+    key: str | None = None,
+) -> tuple[Saved, list[Typed]]:
+    """Save what was typed for pupils of the class. Returns also what was typed for others."""
+    here = editable_rows({each.enrollment_id for each in typed}, section, by=request.member)
     saved = enter_marks(
-        [typed.draft(touched=True)],
-        by=member,
+        [each.draft(touched=touched) for each in typed if each.enrollment_id in here],
+        by=request.member,
         origin=request.origin,
-        idempotency_key=_key(request, typed),
+        idempotency_key=key,
     )
-    row = load_row(typed.enrollment_id, section, typed.n, by=member)
-    entry = getattr(row, typed.field)
-    if saved.refused:
-        entry = refused_entry(entry, saved.refused[0])
-    else:
-        entry = dataclasses.replace(entry, reason=typed.reason)
-    status = 422 if saved.refused else 200
-    context = {"entry": entry, "section": section}
-    return TemplateResponse(request, "grading/answer.html", context, status=status)
+    return saved, [each for each in typed if each.enrollment_id not in here]
 
 
 def _save_all(request: MemberRequest, section: Section) -> HttpResponse:
@@ -70,22 +82,18 @@ def _save_all(request: MemberRequest, section: Section) -> HttpResponse:
     Without an idempotency key: sent again, nothing differs any more from what is seen, and a
     page that was gone back to may bring new text.
     """
-    member = request.member
-    before = load(section, by=member, at=request.origin.at)
     typed = [each for each in read(request.POST) if not each.is_untouched]
-    here = [each for each in typed if before.row_of(each.enrollment_id)]
-    saved = enter_marks(
-        [each.draft(touched=False) for each in here], by=member, origin=request.origin
-    )
-    gone = [each for each in typed if each not in here]
+    saved, gone = _enter(request, section, typed, touched=False)
     if saved.changes:
         messages.success(request, _in_words(len(saved.changes)))
     if not saved.refused and not gone:
         if not saved.changes:
             messages.info(request, "Nothing was changed, so nothing was saved.")
         return redirect("sheet", section.pk)
-    after = with_refusals(load(section, by=member, at=request.origin.at), saved.refused)
-    return _page(request, after, gone=gone, refused=len(saved.refused))
+    sheet = load(section, by=request.member, at=request.origin.at)
+    return _page(
+        request, with_refusals(sheet, saved.refused), gone=gone, refused=len(saved.refused)
+    )
 
 
 def _page(
@@ -103,23 +111,18 @@ def _page(
     return TemplateResponse(request, "grading/sheet.html", context, status=status)
 
 
-def _the_cell(request: MemberRequest) -> Typed:
-    """Return the cell that a request of htmx saves: the one whose field, or reason, sent it."""
-    name = request.headers.get("HX-Trigger-Name", "")
-    name = name.removesuffix("-reason").removesuffix("-mine")
-    for typed in read(request.POST):
-        if name in {"", f"{typed.field}-{typed.n}"}:
-            return typed
-    raise Http404
-
-
-def _key(request: MemberRequest, typed: Typed) -> str | None:
-    """Return the key of this edit. It covers what was typed: new text is no repeat."""
+def _key(request: MemberRequest, typed: Sequence[Typed]) -> str | None:
+    """Return the key of this save. It covers what was typed: new text is no repeat."""
     given = request.POST.get("key", "")
     if not given:
         return None
-    facts = "\0".join([given, str(typed.enrollment_id), typed.field, typed.text, typed.reason])
-    return f"cell {hashlib.sha256(facts.encode(errors='surrogatepass')).hexdigest()}"
+    facts = [
+        part
+        for each in typed
+        for part in (str(each.enrollment_id), each.field, each.text, each.reason, str(each.insists))
+    ]
+    digest = hashlib.sha256("\0".join([given, *facts]).encode(errors="surrogatepass"))
+    return f"cells {digest.hexdigest()}"
 
 
 def _in_words(count: int) -> str:
