@@ -334,7 +334,7 @@ def test_it_is_a_grid_whose_cells_say_row_column_value_and_state(sheet):
     cell.fill("1000")
     sheet.keyboard.press("Enter")
     expect(cell).to_have_attribute("aria-invalid", "true")
-    expect(cell).to_have_accessible_description(re.compile("^not saved\s+1000 is out of bounds"))
+    expect(cell).to_have_accessible_description(re.compile(r"^not saved\s+1000 is out of bounds"))
 
 
 def test_an_arrow_leads_to_the_pupils_name_and_tab_from_cell_to_cell(sheet):
