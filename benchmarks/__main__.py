@@ -82,6 +82,7 @@ def measure(part: str, *, small: bool) -> None:
                 "STATIC_FOLDER": str(FOLDER / "static"),
             }
             run(environ, "manage.py", "migrate", "--verbosity=0")
+            run(environ, "manage.py", "collectstatic", "--noinput", "--verbosity=0")
             options = ["--small"] if small else []
             run(environ, "-m", "benchmarks.part", part, "--into", str(outcome), *options)
     finally:

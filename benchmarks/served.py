@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from django.core.management import call_command
 from django.test import Client
 
 from accounts.in_school import SCHOOL_IN_SESSION
@@ -27,7 +26,6 @@ class NotServed(Exception):
 @contextlib.contextmanager
 def site() -> Iterator[tuple[str, int]]:
     """Serve on a port of the loopback that is free; yield host and port."""
-    call_command("collectstatic", interactive=False, verbosity=0)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         process = subprocess.Popen(
