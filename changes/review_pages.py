@@ -362,7 +362,7 @@ def _rehearsed(request: MemberRequest, choice: Choice) -> Confirmation:
     many = len(done) > LISTED
     return Confirmation(
         done=[] if many else waiting.lines_of(done, marks=marks),
-        heaps=groups.heaps(groups.items_of(done, by=by)) if many else [],
+        heaps=groups.heaps(groups.items_of(done, marks=marks)) if many else [],
         count=len(done),
         seen=" ".join(str(each.id) for each in done),
         refused=waiting.lines_of(refused[:LISTED], marks=marks),

@@ -14,10 +14,6 @@ function go(from, step) {
   }
 }
 
-function typesText(element) {
-  return element.matches("input:not([type=checkbox]), textarea, select, [contenteditable]");
-}
-
 function press(event) {
   const at = boxes.indexOf(document.activeElement);
   if (event.key === "j" || (event.key === "ArrowDown" && at >= 0)) {
@@ -41,7 +37,7 @@ function press(event) {
 if (keys) {
   keys.hidden = false;
   document.addEventListener("keydown", (event) => {
-    if (!event.ctrlKey && !event.metaKey && !event.altKey && !typesText(event.target)) {
+    if (!event.ctrlKey && !event.metaKey && !event.altKey) {
       press(event);
     }
   });

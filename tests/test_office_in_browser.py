@@ -141,6 +141,53 @@ def test_approving_with_the_keyboard_alone(busy, page: Page, complaints):
     assert complaints == []
 
 
+def test_a_sheet_is_decided_row_by_row_with_a_few_keys(busy, page: Page, complaints):
+    with busy.inside():
+        busy.people.t1.types(busy.people.marks[1], "Ben tries.", field="comment")
+        busy.people.t1.types(busy.people.marks[0], "Ada tries.", field="comment")
+    busy.enter(page, busy.people.a, sheet_of(busy, busy.people.t1))
+    ada = page.get_by_role("checkbox", name="Abbott, Ada, comment")
+    ben = page.get_by_role("checkbox", name="Brown, Ben, comment")
+    page.keyboard.press("j")
+    expect(ada).to_be_focused()
+    page.keyboard.press("a")
+    expect(ada).to_be_checked()
+    expect(ben).to_be_focused()
+    page.keyboard.press("k")
+    expect(ada).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(ben).to_be_focused()
+    expect(ben).not_to_be_checked()
+    page.keyboard.press("?")
+    expect(page.get_by_text("decline the row: asks for the reason")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_text("decline the row: asks for the reason")).to_be_hidden()
+    page.keyboard.press("d")
+    expect(page.get_by_role("heading", name="Will be declined: 1 change")).to_be_visible()
+    expect(page.get_by_role("rowheader", name="Brown, Ben in BIO-2")).to_be_visible()
+    page.get_by_label("Why (the author").fill("Say what he should do.")
+    page.get_by_role("button", name="Decline", exact=True).click()
+    expect(page.get_by_role("heading", name="BIO-2 Biology")).to_be_visible()
+    expect(ben).to_have_count(0)
+    expect(ada).to_be_visible()
+    assert complaints == []
+
+
+def test_an_ordinary_sheet_is_one_click_also_without_scripts(busy, browser: Browser):
+    with busy.inside():
+        mine = only(busy.people.t1.types(busy.people.marks[1], "Ben tries.", field="comment"))
+    page = browser.new_context(java_script_enabled=False).new_page()
+    busy.enter(page, busy.people.a, sheet_of(busy, busy.people.t1))
+    page.get_by_role("button", name="Approve the 1 ordinary").click()
+    expect(page.get_by_text(re.compile(r"Approved: 1 change, decision \d+"))).to_be_visible()
+    page.get_by_role("link", name="flagged ones stay: look at just these").click()
+    expect(page.get_by_role("checkbox", name="Dean, Dora, new enrolment")).to_be_visible()
+    with busy.inside():
+        mine.refresh_from_db()
+        assert mine.status == "approved"
+    page.context.close()
+
+
 def test_reverting_an_evening_and_lifting_it_with_the_keyboard_alone(busy, page: Page, complaints):
     busy.enter(page, busy.people.a, "/office/revert/")
     reach(page, "Account", "combobox")

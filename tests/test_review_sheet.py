@@ -8,10 +8,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.in_school import enter
+from changes.deciding import Act, CannotProject
 from changes.models import Change, Decision
-from changes.propose import creation
+from changes.propose import Draft, creation
 from changes.wording import Part, compare
-from grading.models import GradeCorrection, Section
+from grading.models import GradeCorrection, GradingScale, Section
 from tests.cast import only, open_changes
 from tests.forms_of import Form
 from tests.pages import Browser, more_pupils
@@ -179,6 +180,61 @@ def test_a_sheet_of_another_school_shows_nothing(people):
 def test_a_sheet_of_which_nothing_waits_says_so(office, people):
     page = office.get(sheet_of(people, people.t1)).content.decode()
     assert "What T1 Teacher typed here has been decided, or withdrawn." in page
+
+
+def test_the_scale_changed_while_it_waited_so_it_is_flagged_and_refused_with_why(office, people):
+    change = types(people, people.t1, people.marks[0], "75")
+    with enter(people.school):
+        letters = GradingScale.objects.create(school=people.school, name="Letters", kind="letters")
+        people.a.enters(
+            [
+                Draft(
+                    entity_type="section",
+                    entity_id=people.section,
+                    field="scale",
+                    typed=str(letters.pk),
+                )
+            ]
+        )
+    page = office.get(sheet_of(people, people.t1))
+    assert "cannot be approved as it is" in page.content.decode()
+    assert page.context["count"] == 0
+    ticked = office.post(
+        reverse("admin:confirm"), Form(page, "key").data(change=str(change.pk), action="approve")
+    )
+    assert ticked.context["shown"].count == 0
+    assert "Nothing of this can be approved as it is" in ticked.content.decode()
+
+
+def test_who_lost_the_class_or_left_is_flagged_and_their_mark_decided(office, people):
+    change = types(people, people.t2, people.marks[0], "75")
+    with enter(people.school):
+        people.t2.member.is_active = False
+        people.t2.member.save()
+    page = office.get(sheet_of(people, people.t2))
+    html = page.content.decode()
+    assert "account closed" in html
+    assert "not by the class’s teacher" in html
+    sent = Form(page, "key").data(change=str(change.pk), action="approve")
+    confirmation = office.post(reverse("admin:confirm"), sent)
+    office.post(reverse("admin:decide"), Form(confirmation, "seen").data())
+    assert statuses(people, change) == ["approved"]
+
+
+def test_where_the_database_refuses_nothing_is_done_and_why_is_shown(office, people, monkeypatch):
+    change = types(people, people.t1, people.marks[0], "75")
+    page = office.get(sheet_of(people, people.t1))
+
+    def refuses(*args):
+        raise CannotProject("A rule of the database would be broken: enrollment_status_known.")
+
+    monkeypatch.setattr(Act, "project", refuses)
+    response = approve_ordinary(office, page)
+    assert response.status_code == 409
+    assert "Nothing was done" in response.content.decode()
+    assert "enrollment_status_known" in response.content.decode()
+    assert statuses(people, change) == ["provisional"]
+    assert decisions(people, "approve") == []
 
 
 # One line. ----------------------------------------------------------------------------------------
