@@ -140,9 +140,12 @@ class Sheet:
         rows = [*self.enrolled, *self.waitlisted, *self.withdrawn]
         return {row.student.id for row in rows if row.student}
 
+    def row_of(self, enrollment_id: uuid.UUID) -> Row | None:
+        return next((row for row in self.editable if row.id == enrollment_id), None)
+
     def entry_of(self, typed: "Typed") -> Entry | None:
         """Return the cell that something was typed into, under the number that its page gave it."""
-        row = next((row for row in self.editable if row.id == typed.enrollment_id), None)
+        row = self.row_of(typed.enrollment_id)
         return dataclasses.replace(getattr(row, typed.field), n=typed.n) if row else None
 
 

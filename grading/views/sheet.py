@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.in_school import MemberRequest, Refused, in_school
 from changes.propose import Saved
 from grading import access
-from grading.marks import enter_marks
+from grading.marks import enter_marks, in_words
 from grading.models import Section
 from grading.sheet import Sheet, Typed, editable_rows, gone_entry, load, read, with_refusals
 
@@ -85,7 +85,7 @@ def _save_all(request: MemberRequest, section: Section) -> HttpResponse:
     typed = [each for each in read(request.POST) if not each.is_untouched]
     saved, gone = _enter(request, section, typed, touched=False)
     if saved.changes:
-        messages.success(request, _in_words(len(saved.changes)))
+        messages.success(request, in_words(saved))
     if not saved.refused and not gone:
         if not saved.changes:
             messages.info(request, "Nothing was changed, so nothing was saved.")
@@ -123,9 +123,3 @@ def _key(request: MemberRequest, typed: Sequence[Typed]) -> str | None:
     ]
     digest = hashlib.sha256("\0".join([given, *facts]).encode(errors="surrogatepass"))
     return f"cells {digest.hexdigest()}"
-
-
-def _in_words(count: int) -> str:
-    if count == 1:
-        return "1 entry was saved and awaits approval."
-    return f"{count} entries were saved and await approval."
