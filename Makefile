@@ -41,7 +41,8 @@ check: environment ## run the linters, the type checker and what else can be sai
 
 # uv is not among our dependencies: `pip install uv` where you lock. No header and no index
 # options, so that no address of a package index gets into the repository.
-LOCK := uv pip compile --generate-hashes --no-header --universal --python-version 3.11 pyproject.toml
+LOCK := uv pip compile --generate-hashes --no-header --universal --python-version 3.11
 lock: ## resolve the dependencies of pyproject.toml anew (ARGS=--upgrade for newer versions)
-	$(LOCK) $(ARGS) --output-file requirements.txt > /dev/null
-	$(LOCK) $(ARGS) --group dev --constraints requirements.txt --output-file requirements-dev.txt > /dev/null
+	$(LOCK) pyproject.toml $(ARGS) --output-file requirements.txt > /dev/null
+	$(LOCK) pyproject.toml $(ARGS) --group dev --constraints requirements.txt --output-file requirements-dev.txt > /dev/null
+	$(LOCK) benchmarks/requirements.in $(ARGS) --constraints requirements.txt --output-file benchmarks/requirements.txt > /dev/null
