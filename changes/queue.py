@@ -10,10 +10,10 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
-from accounts.models import School
+from accounts.models import Membership, School
 
 from . import judgement, naming, registry, wording
-from .flags import Mark, merged
+from .flags import Flag, Mark, marks_on, merged
 from .groups import together
 from .judgement import Judged
 from .models import Change
@@ -87,6 +87,12 @@ class Line:
         return list(dict.fromkeys(c.refusal.message for c in self.changes if c.refusal))
 
     @property
+    def told(self) -> list[Mark]:
+        """The flags to be shown: where it is said why it cannot be approved, not that once more."""
+        said = {Flag.CONFLICT, Flag.BUILDS, Flag.CANNOT} if self.why_not else set()
+        return [mark for mark in self.marks if mark.flag not in said]
+
+    @property
     def refused_because(self) -> set[judgement.Why]:
         return {change.refusal.why for change in self.changes if change.refusal}
 
@@ -110,13 +116,12 @@ class Line:
 
 
 def lines(
-    school: School,
-    change_ids: Collection[uuid.UUID],
-    *,
-    marks: Mapping[uuid.UUID, Sequence[Mark]] | None = None,
+    school: School, change_ids: Collection[uuid.UUID], *, by: Membership | None = None
 ) -> list[Line]:
-    """Return lines for changes as they stand now, in the order of their submission."""
-    return lines_of(judgement.load(school, change_ids), marks=marks)
+    """Return lines for changes as they stand now, in the order of their submission; with ``by``,
+    who looks, also their flags."""
+    judged = judgement.load(school, change_ids)
+    return lines_of(judged, marks=marks_on(school, judged, by=by) if by else None)
 
 
 def lines_of(

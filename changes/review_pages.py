@@ -143,9 +143,7 @@ def change_set(request: MemberRequest, change_set_id: uuid.UUID) -> HttpResponse
     """All that still waits of one change set."""
     found = get_object_or_404(ChangeSet.objects.select_related("initiator"), pk=change_set_id)
     open_ids = Change.objects.filter(change_set=found).open().values_list("id", flat=True)
-    judged = judgement.load(request.member.school, list(open_ids))
-    marks = marks_on(request.member.school, judged, by=request.member)
-    lines = waiting.lines_of(judged, marks=marks)
+    lines = waiting.lines(request.member.school, list(open_ids), by=request.member)
     decided = found.changes.exclude(status=Change.Status.PROVISIONAL).count()
     context = {"change_set": found, "lines": lines, "decided": decided}
     return TemplateResponse(request, "changes/change_set.html", context)
@@ -403,14 +401,16 @@ def _with_it(
     if not lacking:
         return []
     more = set(review.with_prerequisites(lacking)) - set(asked)
-    return waiting.lines(request.member.school, more)
+    return waiting.lines(request.member.school, more, by=request.member)
 
 
 def _newer(request: MemberRequest, refused: Collection[Judged]) -> list[waiting.Line]:
     """Return what authors have typed in place of the changes that were asked about."""
     later = [each.superseded_by for each in refused if each.superseded_by]
     still = Change.objects.filter(pk__in=later).open().values_list("id", flat=True)
-    return waiting.lines(request.member.school, list(still)) if later else []
+    if not later:
+        return []
+    return waiting.lines(request.member.school, list(still), by=request.member)
 
 
 def _vanishing(moves: Collection[Move], done: Collection[Judged]) -> list[str]:

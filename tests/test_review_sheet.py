@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from accounts.in_school import enter
 from changes.deciding import Act, CannotProject
+from changes.flags import Flag
 from changes.models import Change, Decision
 from changes.propose import Draft, creation
 from changes.wording import Part, compare
@@ -273,6 +274,19 @@ def test_keeping_what_stands_declines_with_words_that_are_there_already(office, 
     assert statuses(people, change) == ["declined"]
     with enter(people.school):
         assert people.grade(people.marks[0]) == "70"
+
+
+def test_what_would_be_approved_with_it_shows_its_own_flags(office, people):
+    with enter(people.school):
+        twin = people.t1.creates("student", number="104", given_names="Ada", family_name="Abott")
+        enrolment = people.t1.enrols(twin, people.section)
+        ids = " ".join(str(change.pk) for change in people.open_of(enrolment))
+    page = office.get(sheet_of(people, people.t1))
+    sent = Form(page, "key").data(change=ids, action="approve")
+    confirmation = office.post(reverse("admin:confirm"), sent)
+    (line,) = confirmation.context["shown"].with_it
+    assert Flag.TWIN in {mark.flag for mark in line.marks}
+    assert "There is a pupil of nearly this name: Abbott, Ada." in confirmation.content.decode()
 
 
 def test_the_button_of_a_line_declines_this_line_whatever_is_ticked(office, people):
