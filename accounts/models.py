@@ -185,7 +185,11 @@ class AuditLog(models.Model):
 
 
 class OutboxMessage(models.Model):
-    """A message that leaves after the transaction that wrote it. ``key`` makes it go out once."""
+    """A message that leaves after the transaction that wrote it. ``key`` makes it go out once.
+
+    ``about`` says what it tells of, and ``before`` what its reader was told of that until then, so
+    that a later message can take its place while it has not left: it is superseded then, and stays.
+    """
 
     id = IdField()
     school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
@@ -193,11 +197,14 @@ class OutboxMessage(models.Model):
     to = models.EmailField(max_length=254)
     subject = models.CharField(max_length=300)
     body = models.TextField()
+    about = models.CharField(max_length=200, blank=True)
+    before = models.JSONField(default=dict)
     created_at = models.DateTimeField()
     due_at = models.DateTimeField()
     attempts = models.PositiveIntegerField(default=0)
     sent_at = models.DateTimeField(null=True)
     given_up_at = models.DateTimeField(null=True)
+    superseded_at = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True)
 
     class Meta:
@@ -209,7 +216,15 @@ class OutboxMessage(models.Model):
             models.Index(
                 fields=["school", "due_at"],
                 name="outboxmessage_due",
-                condition=models.Q(sent_at__isnull=True, given_up_at__isnull=True),
+                condition=models.Q(
+                    sent_at__isnull=True, given_up_at__isnull=True, superseded_at__isnull=True
+                ),
+            ),
+            models.Index(
+                fields=["school", "about"],
+                name="outboxmessage_not_left",
+                condition=models.Q(sent_at__isnull=True, superseded_at__isnull=True)
+                & ~models.Q(about=""),
             ),
         )
 

@@ -3,16 +3,20 @@
 ``post`` writes rows in the transaction of the decision they tell about; ``manage.py work`` sends
 them afterwards. A message may go out twice when the worker dies between the mail server's answer
 and its commit; both copies carry the same Message-ID, by which mail programs know the second.
+
+What a message says is never changed. One that has not left can be taken back (``take_back``) for
+another that says in its place what is true by now.
 """
 
 import dataclasses
 import datetime as dt
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from email.utils import parseaddr
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from .in_school import enter
@@ -22,17 +26,23 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS = 10  # the last one some nine hours after the first
 FIRST_WAIT = dt.timedelta(minutes=1)
+WAITING = {"sent_at": None, "given_up_at": None, "superseded_at": None}
 ANSWER_WITHIN = 30  # seconds; without a limit a silent mail server would hold a row for ever
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Message:
-    """``key`` says what the message is about: a second one with the same key is not written."""
+    """``key`` makes it go out once: a second message with the same key is not written.
+
+    ``about`` and ``before`` are for whoever takes it back: see ``OutboxMessage``.
+    """
 
     key: str
     to: str
     subject: str
     body: str
+    about: str = ""
+    before: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
 
 
 def post(messages: Iterable[Message], *, school: School, at: dt.datetime) -> None:
@@ -46,6 +56,8 @@ def post(messages: Iterable[Message], *, school: School, at: dt.datetime) -> Non
                 # A line break in a subject is a header of the sender's choice: mail refuses it.
                 subject=" ".join(message.subject.replace("\x00", "").split())[:300],
                 body=message.body.replace("\x00", ""),
+                about=message.about,
+                before=dict(message.before),
                 created_at=at,
                 due_at=at,
             )
@@ -56,17 +68,42 @@ def post(messages: Iterable[Message], *, school: School, at: dt.datetime) -> Non
     )
 
 
+def take_back(
+    about: Collection[str], *, school: School, at: dt.datetime
+) -> dict[tuple[str, str], dict[str, str | None]]:
+    """Supersede the messages about these things that have not left, those given up among them.
+
+    Returns, by what it is about and to whom it was to go, what that reader was last told: the
+    ``before`` of the message, or of the oldest where there are several. A message that a worker is
+    sending at this moment counts as sent; what is posted now about the same waits for it. Call
+    inside the school.
+    """
+    taken = list(
+        OutboxMessage.objects.select_for_update(skip_locked=True)
+        .filter(school=school, about__in=about, sent_at=None, superseded_at=None)
+        .order_by("-id")
+    )
+    told: dict[tuple[str, str], dict[str, str | None]] = {}
+    for message in taken:
+        told[message.about, message.to] = told.get((message.about, message.to), {}) | message.before
+    OutboxMessage.objects.filter(pk__in=[each.pk for each in taken]).update(superseded_at=at)
+    return told
+
+
 def send_next(school: School) -> bool:
     """Send the message of the school that is due longest. Return whether there was one.
 
     The row is locked while it is being sent, so that another worker passes it by; when this one
-    dies, the database lets go of the row and it is sent again. Opens its own transaction.
+    dies, the database lets go of the row and it is sent again. Of two messages about the same to
+    the same reader the later one waits until the first has left or is given up. Opens its own
+    transaction.
     """
     with enter(school):
         now = timezone.now()
         message = (
             OutboxMessage.objects.select_for_update(skip_locked=True)
-            .filter(school=school, sent_at=None, given_up_at=None, due_at__lte=now)
+            .filter(school=school, due_at__lte=now, **WAITING)
+            .exclude(~Q(about=""), Exists(_first_about_the_same()))
             .order_by("due_at", "id")
             .first()
         )
@@ -82,6 +119,16 @@ def send_next(school: School) -> bool:
             message.last_error = ""
         message.save(update_fields=["attempts", "due_at", "sent_at", "given_up_at", "last_error"])
         return True
+
+
+def _first_about_the_same() -> QuerySet[OutboxMessage]:
+    return OutboxMessage.objects.filter(
+        school_id=OuterRef("school_id"),
+        about=OuterRef("about"),
+        to=OuterRef("to"),
+        pk__lt=OuterRef("pk"),
+        **WAITING,
+    )
 
 
 def _mail(message: OutboxMessage) -> None:

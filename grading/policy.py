@@ -10,7 +10,7 @@ from accounts.models import AuditLog, Membership, School
 from accounts.origin import Origin
 from changes import registry
 
-from .section_rules import TOLD
+from .telling import TOLD
 from .tracked import COMMENT_LIMIT
 
 

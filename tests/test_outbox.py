@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from django.core import mail
 from django.core.management import call_command
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from accounts import outbox
@@ -191,12 +191,64 @@ def test_what_is_due_longest_leaves_first_and_what_is_not_due_stays(school):
     assert keys_sent() == ["old", "new"]
 
 
+def test_what_a_message_says_is_never_changed(school):
+    post(school, "a", about="room 4")
+    for changed in (
+        {"body": "Room 5."},
+        {"to": "else@home.example"},
+        {"about": "room 5"},
+        {"before": {"room": "4"}},
+        {"created_at": timezone.now()},
+    ):
+        with pytest.raises(DatabaseError, match="never changes"), enter(school):
+            OutboxMessage.objects.update(**changed)
+
+
+def test_what_has_left_is_not_superseded(school):
+    post(school, "a", about="room 4")
+    work()
+    with enter(school):
+        assert outbox.take_back(["room 4"], school=school, at=timezone.now()) == {}
+    with pytest.raises(DatabaseError, match="has left"), enter(school):
+        OutboxMessage.objects.update(superseded_at=timezone.now())
+
+
+def test_what_is_taken_back_is_not_sent_and_says_what_was_last_told(school):
+    post(school, "a", about="room 4", before={"room": "2"})
+    post(school, "b", about="room 4", before={"room": "3", "time": "9"})
+    post(school, "c", about="room 5")
+    with enter(school):
+        told = outbox.take_back(["room 4"], school=school, at=timezone.now())
+        assert outbox.take_back(["room 4"], school=school, at=timezone.now()) == {}
+    assert told == {("room 4", "parent@home.example"): {"room": "2", "time": "9"}}
+    work()
+    assert len(mail.outbox) == 1
+    assert [row.superseded_at is not None for row in waiting(school)] == [True, True, False]
+
+
+def test_of_two_about_the_same_the_second_waits_for_the_first(school, monkeypatch):
+    monkeypatch.setattr(outbox, "_mail", lambda message: 1 / 0)
+    post(school, "first", about="room 4")
+    assert outbox.send_next(school)
+    monkeypatch.undo()
+    post(school, "second", about="room 4")
+    post(school, "other", about="room 4", to="else@home.example", subject="Else")
+    work()
+    assert keys_sent() == ["Else"]
+    with enter(school):
+        OutboxMessage.objects.update(due_at=timezone.now())
+    work()
+    assert keys_sent() == ["Else", "A change", "A change"]
+    first, second, _ = sorted(waiting(school), key=lambda row: row.id)
+    assert first.sent_at < second.sent_at
+
+
 # With transactions that end, connections of their own, and processes that are killed.
 
 
 def test_two_workers_do_not_send_the_same_message(own_database, monkeypatch):
     school = make_school()
-    post(school, "decision-1")
+    post(school, "decision-1", about="room 4")
     sending, go_on = threading.Event(), threading.Event()
     deliver = outbox._mail
 
@@ -218,11 +270,16 @@ def test_two_workers_do_not_send_the_same_message(own_database, monkeypatch):
     first.start()
     assert sending.wait(20)
     assert outbox.send_next(school) is False  # passes by what the other one holds
+    with enter(school):  # nor is it waited for by a decision, or taken back
+        assert outbox.take_back(["room 4"], school=school, at=timezone.now()) == {}
+    post(school, "decision-2", about="room 4")
+    assert outbox.send_next(school) is False
     go_on.set()
     first.join(20)
     assert results == [True]
+    assert outbox.send_next(school) is True
     assert outbox.send_next(school) is False
-    assert len(mail.outbox) == 1
+    assert len(mail.outbox) == 2
 
 
 class MailServer(socketserver.ThreadingTCPServer):

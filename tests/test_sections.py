@@ -7,14 +7,17 @@ import pytest
 from django.core import mail
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts import outbox
 from accounts.in_school import enter
 from accounts.models import OutboxMessage
 from changes.propose import Draft, creation
 from grading.models import CourseChangeHistory, Section
 from tests import cast as casting
-from tests.cast import only
+from tests.cast import only, typed
+from tests.pages import more_pupils
 
 
 @pytest.fixture
@@ -86,15 +89,143 @@ def test_room_instructor_and_capacity_in_one_save_are_three_rows_and_one_message
     assert people.is_equal()
 
 
-def test_places_are_told_when_they_no_longer_suffice(classroom):
+def test_places_are_told_when_they_no_longer_suffice_and_when_they_do_again(classroom):
     """A capacity that every pupil still fits in is the office's business and no news to them."""
     people = classroom
     people.a.approves(*changes(people.t1, people.section, capacity="1"))
     assert OutboxMessage.objects.count() == 0
     people.a.approves(*changes(people.t1, people.section, capacity="0"))
-    assert {m.body.splitlines()[0] for m in OutboxMessage.objects.all()} == {
-        "Your section BIO-2 now has 0 places."
+    assert sent(people) == {
+        "ada@school.example": ["has no places for the one pupil who is enrolled"],
+        "ben@school.example": ["has no places for the one pupil who is enrolled"],
     }
+    people.a.approves(*changes(people.t1, people.section, capacity=None))
+    assert sent(people)["ada@school.example"] == [
+        "has places again for the one pupil who is enrolled"
+    ]
+
+
+# Corrected again, before the message left. ----------------------------------------------------
+
+
+def sent(people):
+    """Let a worker send everything. Return what each then reads of the section, by address."""
+    mail.outbox.clear()
+    while outbox.send_next(people.school):
+        pass
+    found = {}
+    for message in mail.outbox:
+        told = message.body.splitlines()[0].removeprefix("Your section BIO-2 ").removesuffix(".")
+        found.setdefault(message.to[0], []).append(told.removeprefix("now "))
+    return found
+
+
+def moves_to(people, room):
+    return people.a.approves(*changes(people.t1, people.section, room=str(room)))
+
+
+def test_of_two_decisions_before_a_message_leaves_one_is_told_from_first_to_last(classroom):
+    people = classroom
+    third = creation("room", {"name": "ART 1"})
+    people.a.enters(third)
+    moves_to(people, people.other_room)
+    moves_to(people, third[0].entity_id)
+    assert sent(people) == {
+        "ada@school.example": ["has moved from SCI 201 to ART 1"],
+        "ben@school.example": ["has moved from SCI 201 to ART 1"],
+    }
+    superseded = OutboxMessage.objects.filter(superseded_at__isnull=False)
+    assert {"to ENG 105" in message.body for message in superseded} == {True}
+    assert superseded.count() == 2
+    assert CourseChangeHistory.objects.count() == 2
+
+
+def test_nothing_is_sent_when_a_section_is_back_at_what_its_pupils_were_told(classroom):
+    people = classroom
+    moves_to(people, people.other_room)
+    moves_to(people, people.room)
+    assert sent(people) == {}
+    assert CourseChangeHistory.objects.count() == 2
+    moves_to(people, people.other_room)
+    assert sent(people)["ada@school.example"] == ["has moved from SCI 201 to ENG 105"]
+    moves_to(people, people.room)
+    assert sent(people)["ada@school.example"] == ["has moved from ENG 105 to SCI 201"]
+
+
+def test_a_revert_before_the_message_leaves_leaves_nothing_to_tell(classroom):
+    people = classroom
+    people.a.approves(*changes(people.v, people.section, room=str(people.other_room)))
+    people.b.reverts(people.v)
+    assert sent(people) == {}
+
+
+def test_fields_of_two_decisions_are_told_in_one_message(classroom):
+    people = classroom
+    people.a.approves(*changes(people.t1, people.section, schedule="Mondays at 9", capacity="0"))
+    people.a.approves(*changes(people.t2, people.section, delivery_mode="online", capacity="30"))
+    assert sent(people)["ada@school.example"] == ["is now online; it now meets Mondays at 9"]
+
+
+def test_each_reader_is_told_from_where_they_were_last_told(classroom):
+    """Of two messages the mail server took one; then the section moved on."""
+    people = classroom
+    third = creation("room", {"name": "ART 1"})
+    people.a.enters(third)
+    moves_to(people, people.other_room)
+    assert outbox.send_next(people.school)
+    moves_to(people, third[0].entity_id)
+    told = sent(people)
+    assert sorted(each for some in told.values() for each in some) == [
+        "has moved from ENG 105 to ART 1",
+        "has moved from SCI 201 to ART 1",
+    ]
+
+
+def test_what_was_given_up_is_told_with_the_next_change(classroom):
+    people = classroom
+    moves_to(people, people.other_room)
+    OutboxMessage.objects.update(given_up_at=timezone.now())
+    people.a.approves(*changes(people.t1, people.section, schedule="Mondays at 9"))
+    assert sent(people)["ada@school.example"] == [
+        "has moved from SCI 201 to ENG 105; it now meets Mondays at 9"
+    ]
+
+
+def test_who_left_the_class_meanwhile_is_told_nothing_any_more(classroom):
+    people = classroom
+    moves_to(people, people.other_room)
+    people.a.enters([typed(people.marks[0], "withdrawn", field="status")])
+    people.a.approves(*changes(people.t1, people.section, schedule="Mondays at 9"))
+    assert list(sent(people)) == ["ben@school.example"]
+
+
+def test_another_section_of_the_same_pupils_is_left_alone(classroom):
+    people = classroom
+    other = creation(
+        "section", {"course": str(people.course), "term": str(people.term), "code": "BIO-9"}
+    )
+    place = creation(
+        "enrollment", {"student": str(people.students[0]), "section": str(other[0].entity_id)}
+    )
+    people.a.enters([*other, *place], whole=True)
+    people.a.approves(*changes(people.t1, other[0].entity_id, schedule="Fridays"))
+    moves_to(people, people.other_room)
+    moves_to(people, people.room)
+    assert sent(people) == {"ada@school.example": ["Your section BIO-9 now meets Fridays"]}
+
+
+def test_a_section_of_many_pupils_costs_no_more_statements(classroom):
+    people = classroom
+
+    def statements(room):
+        with CaptureQueriesContext(connection) as queries:
+            moves_to(people, room)
+        return len(queries)
+
+    moves_to(people, people.other_room)
+    few = statements(people.room)
+    more_pupils(people, 20)
+    assert statements(people.other_room) == few
 
 
 def test_the_schools_policy_copies_guardians_and_passes_over_what_is_immaterial(classroom):
@@ -148,13 +279,14 @@ def test_a_section_that_comes_or_goes_has_no_history_of_its_fields(classroom):
 def test_a_revert_writes_history_by_who_reverted_and_tells_the_pupils_again(classroom):
     people = classroom
     people.a.approves(*changes(people.v, people.section, room=str(people.other_room)))
+    assert sent(people)["ada@school.example"] == ["has moved from SCI 201 to ENG 105"]
     people.b.reverts(people.v)
+    assert sent(people)["ada@school.example"] == ["has moved from ENG 105 to SCI 201"]
     rows = CourseChangeHistory.objects.order_by("changed_at")
     assert [(r.old_value, r.new_value, r.changed_by) for r in rows] == [
         (str(people.room), str(people.other_room), people.v.user),
         (str(people.other_room), str(people.room), people.b.user),
     ]
-    assert OutboxMessage.objects.filter(to="ada@school.example").count() == 2
 
 
 def test_the_history_only_grows(classroom):
