@@ -3,7 +3,6 @@ const form = document.querySelector("[data-sheet]");
 const panel = document.querySelector("[data-beside-panel]");
 const bar = document.querySelector("[data-at-comment]");
 const body = panel?.querySelector("[data-body]");
-const isComment = (element) => element.matches(".cell.comment");
 const segmenter = new Intl.Segmenter();
 let comment; // the cell to insert into
 let caret; // there, before a save could move it
@@ -51,17 +50,16 @@ function count(cell) {
 }
 
 function keydown(event) {
-  const {target, key, altKey} = event;
-  if (key === "F4" && !altKey && target.closest("tr")) {
+  const {target, key} = event;
+  if (key === "F4" && target.closest("tr")) {
     event.preventDefault();
     open(target.closest("tr"), target);
   }
 }
 
 function click({target}) {
-  const opener = target.closest("[data-beside]");
-  if (opener) {
-    open((bar.contains(opener) ? comment : opener).closest("tr"), bar.contains(opener) ? comment : opener);
+  if (target.closest("[data-beside]")) {
+    open(comment.closest("tr"), comment);
   }
 }
 
@@ -99,7 +97,7 @@ if (form && panel) {
   form.addEventListener("keydown", keydown);
   document.addEventListener("click", click);
   form.addEventListener("focusin", ({target}) => {
-    if (isComment(target)) {
+    if (target.matches(".cell.comment")) {
       comment = target;
       bar.hidden = false;
       count(target);
@@ -108,7 +106,7 @@ if (form && panel) {
   form.addEventListener("focusout", ({relatedTarget}) => { bar.hidden = !bar.contains(relatedTarget); });
   bar.addEventListener("pointerdown", (event) => event.preventDefault()); // the cell keeps the focus
   form.addEventListener("input", ({target}) => {
-    if (isComment(target)) {
+    if (target.matches(".cell.comment")) {
       count(target);
       grow(target);
     }

@@ -14,7 +14,7 @@ const token = () => /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? ""
 
 /* Once nothing is held up any more, the page says so no longer. */
 export function settle() {
-  if (box && !document.querySelector("[data-unsaved]")) {
+  if (!document.querySelector("[data-unsaved]")) {
     box.hidden = true;
   }
 }
@@ -47,7 +47,7 @@ export async function post(url, body, school) {
 function trouble(event) {
   const status = event.detail.xhr?.status ?? 0;
   event.detail.elt?.setAttribute?.("data-unsaved", "");
-  if (box && !OWN_WORDS.includes(status)) {
+  if (!OWN_WORDS.includes(status)) {
     box.hidden = false;
   }
 }

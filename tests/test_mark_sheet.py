@@ -1,8 +1,11 @@
 """The mark sheet: who opens it, what it shows, what is saved and what is refused."""
 
+import posixpath
+import re
 import uuid
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -11,7 +14,7 @@ from accounts.in_school import SCHOOL_IN_SESSION, enter
 from accounts.models import AuditLog, Membership
 from changes.models import Change, ChangeSet
 from grading.models import Enrollment, GradeCorrection
-from tests.cast import judged, only
+from tests.cast import judged, only, typed
 from tests.pages import Browser, as_shown, form_of, more_pupils, without_tokens
 
 pytestmark = pytest.mark.django_db
@@ -187,9 +190,41 @@ def test_the_sheet_costs_as_many_queries_for_thirty_pupils_as_for_three(people):
     assert cost() == few
 
 
-def test_sixty_pupils_weigh_less_than_a_hundred_kilobytes(people):
-    more_pupils(people, 57)
-    assert len(page_of(people.t1, people).encode()) < 100_000
+def test_sixty_pupils_in_every_state_weigh_less_than_a_hundred_kilobytes(people):
+    ids = [*people.marks, *more_pupils(people, 57)]
+    comment = "Works well, and asks good questions in every lesson."
+    with enter(people.school):
+        head = people.a.enters([typed(each, "60") for each in ids[:15]])
+        assert head
+        for n, each in enumerate(ids[15:]):
+            change = only(people.t1.types(each, "70"))
+            people.t1.types(each, comment, field="comment")
+            if n % 3 == 0:
+                people.a.declines(change, reason="Look at the second paper again, please.")
+            elif n % 3 == 1:
+                people.a.approves(only(people.v.types(each, "46")))
+    page = page_of(people.t1, people)
+    assert page.count("“70” was declined") == 15
+    assert page.count("newer value") == 15
+    assert page.count("awaiting approval</span>") == 15 + 45
+    assert len(page.encode()) - page.count(comment) * len(comment) < 100_000
+
+
+def test_the_scripts_of_the_sheet_stay_small(people):
+    page = page_of(people.t1, people)
+    first = re.findall(r'<script type="module" src="/static/([^"]+)"', page)
+    found: dict[str, str] = {}
+    while first:
+        name = first.pop()
+        found[name] = (settings.BASE_DIR / "static" / name).read_text(encoding="utf-8")
+        for beside in re.findall(r'from "([^"]+)"', found[name]):
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(name), beside))
+            if path not in found:
+                first.append(path)
+    assert {"schoolmarks.js", "sheet/main.js", "sheet/sending.js"} <= set(found)
+    # What is said in comments is for who reads them, and is no code.
+    code = re.sub(r"/\*.*?\*/|(?<=\s)//[^\n]*", "", "".join(found.values()), flags=re.DOTALL)
+    assert len(code.encode()) < 30_000
 
 
 # One cell. ---------------------------------------------------------------------------------------

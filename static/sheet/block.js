@@ -111,8 +111,7 @@ function copy(event) {
 }
 
 export function start() {
-  form.addEventListener("copy", copy);
-  form.addEventListener("cut", copy);
+  ["copy", "cut"].forEach((name) => form.addEventListener(name, copy));
   form.addEventListener("paste", (event) => {
     if (event.target.matches(".cell") && !event.target.readOnly) {
       paste(event);

@@ -38,7 +38,7 @@ export function put(cell, text) {
   }
 }
 
-export const counted = (n, singular, plural) => `${n} ${n === 1 ? singular : plural}`;
+export const counted = (n, single, many) => `${n} ${n === 1 ? single : many}`;
 
 export function tell(words) {
   const notice = one("[data-told]");

@@ -12,5 +12,6 @@ import {start as sendAll} from "./sending.js";
 if (form) {
   one("table").setAttribute("role", "grid");
   one("table").setAttribute("aria-multiselectable", "true");
+  one("[data-save-all]")?.remove(); // cells save themselves
   [watchTexts, watchUnsaved, watchKeys, watchBlocks, sendAll].forEach((start) => start());
 }

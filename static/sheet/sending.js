@@ -111,7 +111,7 @@ async function send() {
   if (status === 200 || status === 422) {
     answered(batch, words);
   } else {
-    failed(batch, status, isForTime);
+    failed(batch, isForTime);
   }
   soon(isForTime ? pause : 0);
   pause = isForTime ? Math.min(pause * 2, LATEST) : SOON;
@@ -133,7 +133,6 @@ function show(cell, {text, edit}, answer) {
   const isLast = item.edit === edit; // else more was typed meanwhile
   const isRefused = Boolean(answer.querySelector("[data-refused]"));
   swap(cell, answer);
-  cell.removeAttribute("data-again");
   cell.toggleAttribute("data-unsaved", isRefused);
   if (isRefused && isLast) {
     cell.setAttribute("aria-invalid", "true");
@@ -177,11 +176,10 @@ function say(cells) {
   one("[data-said]").textContent = cells.length > 1 ? many + (refused.length ? state : "") : state;
 }
 
-function failed({edits}, status, isForTime) {
+function failed({edits}, isForTime) {
   edits.forEach(([cell, {edit}]) => {
     const item = unsaved.get(cell);
     cell.setAttribute("data-unsaved", "");
-    cell.toggleAttribute("data-again", status === 0 || status >= 500);
     if (!isForTime && item.edit === edit) {
       Object.assign(item, {batch: null, held: true});
     }

@@ -87,8 +87,6 @@ export function tally() {
     announced = held;
     one("[data-held]").textContent = held ? `${held} not yet saved` : "All is saved.";
   }
-  // Cells save themselves. The button is for when one could not, and trying again may help.
-  one("[data-save-all]")?.toggleAttribute("hidden", !one(".cell[data-again]"));
 }
 
 /* Put back what an earlier page of this person left behind. */
