@@ -144,7 +144,7 @@ class Act:
 
     def lift(self, exclusion_ids: Collection[uuid.UUID]) -> None:
         """Lift exclusions that are in force."""
-        Exclusion.objects.filter(pk__in=list(exclusion_ids), lifted_by__isnull=True).update(
+        Exclusion.objects.filter(pk__among=exclusion_ids, lifted_by__isnull=True).update(
             lifted_by_id=self.id
         )
 

@@ -14,6 +14,8 @@ from django.db.models import Exists, OuterRef, Q
 from accounts.ids import IdField
 from accounts.models import School
 
+from . import lookups  # noqa: F401 - registers them
+
 
 class SchoolForeignKey(models.ForeignKey):
     """A reference to a row of the same school; the database has it as (school_id, this)."""

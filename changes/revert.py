@@ -32,7 +32,7 @@ from .deciding import (
     lock_authors,
     rehearsing,
 )
-from .models import Change, Decision, Exclusion
+from .models import Change, ChangeQuerySet, Decision, Exclusion
 from .projector import Move, project
 from .registry import EXISTS, TRUE
 
@@ -366,7 +366,7 @@ def _entities_of(plan: _Plan) -> set[tuple[str, uuid.UUID]]:
 
 def _standing_values(entities: Iterable[tuple[str, uuid.UUID]]) -> dict[Cell, str | None]:
     rows = (
-        Change.objects.filter(entity_id__in={entity_id for _, entity_id in entities})
+        Change.objects.filter(entity_id__among={entity_id for _, entity_id in entities})
         .effective()
         .order_by("entity_id", "field", "-position")
         .distinct("entity_id", "field")
@@ -378,7 +378,7 @@ def _standing_values(entities: Iterable[tuple[str, uuid.UUID]]) -> dict[Cell, st
 def _open_on(entities: Iterable[tuple[str, uuid.UUID]]) -> dict[uuid.UUID, Cell]:
     """Return what waits on these entities: the change's id, and its cell."""
     rows = (
-        Change.objects.filter(entity_id__in={entity_id for _, entity_id in entities})
+        Change.objects.filter(entity_id__among={entity_id for _, entity_id in entities})
         .open()
         .values_list("id", "entity_id", "field")
     )
@@ -421,21 +421,25 @@ def _shown(
         (line.entity_id, line.field) for line in lines
     }
     consequences = [move for cell, move in moved.items() if cell not in on_lines]
-    excluded = plan.own if plan.lifts else plan.ticked
-    built = Change.objects.filter(base_change_id__in=excluded).exclude(pk__in=excluded)
+    excluded = set(plan.own if plan.lifts else plan.ticked)
+    built = Change.objects.filter(base_change_id__among=excluded).order_by("id")
     return Preview(
         lines=lines,
         consequences=consequences,
         clashes=clashes,
         clashing=_clashing(lines, clashes, moves),
-        please_check=list(built.effective().order_by("id").values_list("pk", flat=True)),
-        based_on=list(built.open().order_by("id").values_list("pk", flat=True)),
+        please_check=_others(built.effective(), excluded),
+        based_on=_others(built.open(), excluded),
         leaving=sorted(leaving),
         returning=sorted(returning),
         declined=plan.declined,
         effects=list(_effects(moves)),
         token=_token(lines, consequences),
     )
+
+
+def _others(built: ChangeQuerySet, excluded: Collection[uuid.UUID]) -> list[uuid.UUID]:
+    return [each for each in built.values_list("pk", flat=True) if each not in excluded]
 
 
 def _kind_of(
@@ -534,6 +538,6 @@ def _own_of_merge(decision: Decision) -> list[uuid.UUID]:
 def _exclusions_of(decision: Decision, change_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
     return list(
         Exclusion.objects.filter(
-            decision=decision, change_id__in=list(change_ids), lifted_by__isnull=True
+            decision=decision, change_id__among=change_ids, lifted_by__isnull=True
         ).values_list("pk", flat=True)
     )
