@@ -116,8 +116,9 @@ def _ids(sent: QueryDict, *names: str) -> list[uuid.UUID]:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Confirmation:
     """What the confirmation page lists. ``done``, or ``heaps`` where that is more than one reads;
-    ``count`` changes, whose ids are ``seen``. ``with_it`` would have to be approved too; ``newer``
-    is what authors have typed since; ``vanishing`` are records that go with an approved deletion.
+    ``count`` changes, whose ids are ``seen``. ``with_it`` would have to be approved too, or
+    all of ``with_ids`` where that is more than one reads; ``newer`` is what authors have typed
+    since; ``vanishing`` are records that go with an approved deletion.
     """
 
     refused: list[waiting.Line]
@@ -126,6 +127,7 @@ class Confirmation:
     count: int = 0
     seen: str = ""
     with_it: list[waiting.Line] = dataclasses.field(default_factory=list)
+    with_ids: list[uuid.UUID] = dataclasses.field(default_factory=list)
     newer: list[waiting.Line] = dataclasses.field(default_factory=list)
     vanishing: list[str] = dataclasses.field(default_factory=list)
 
@@ -358,13 +360,16 @@ def _rehearsed(request: MemberRequest, choice: Choice) -> Confirmation:
     done = [each for some in units if all(j.passes for j in some) for each in some]
     refused = [each for some in units if not all(j.passes for j in some) for each in some]
     many = len(done) > LISTED
+    with_ids = _with_it(choice.asked, outcome.refused)
+    few = with_ids if len(with_ids) <= LISTED else []
     return Confirmation(
         done=[] if many else waiting.lines_of(done, marks=marks),
         heaps=groups.heaps(groups.items_of(done, marks=marks)) if many else [],
         count=len(done),
         seen=" ".join(str(each.id) for each in done),
         refused=waiting.lines_of(refused[:LISTED], marks=marks),
-        with_it=_with_it(request, choice.asked, outcome.refused),
+        with_it=waiting.lines(school, few, by=by) if few else [],
+        with_ids=[] if few else with_ids,
         newer=_newer(request, outcome.refused),
         vanishing=_vanishing(outcome.moves, outcome.done),
     )
@@ -393,21 +398,19 @@ def earlier_reasons(member: Membership) -> list[str]:
     return list(dict.fromkeys(given.values_list("reason", flat=True)[:100]))[:REASONS]
 
 
-def _with_it(
-    request: MemberRequest, asked: Collection[uuid.UUID], refused: Collection[Judged]
-) -> list[waiting.Line]:
+def _with_it(asked: Collection[uuid.UUID], refused: Collection[Judged]) -> list[uuid.UUID]:
     """Return the waiting creations without which some of these cannot be approved."""
     lacking = [each.id for each in refused if each.refusal and each.refusal.why is Why.PREREQUISITE]
     if not lacking:
         return []
-    more = set(review.with_prerequisites(lacking)) - set(asked)
-    return waiting.lines(request.member.school, more, by=request.member)
+    known = set(asked)
+    return [each for each in review.with_prerequisites(lacking) if each not in known]
 
 
 def _newer(request: MemberRequest, refused: Collection[Judged]) -> list[waiting.Line]:
     """Return what authors have typed in place of the changes that were asked about."""
     later = [each.superseded_by for each in refused if each.superseded_by]
-    still = Change.objects.filter(pk__in=later).open().values_list("id", flat=True)
+    still = Change.objects.filter(pk__in=later).open().values_list("id", flat=True)[:LISTED]
     if not later:
         return []
     return waiting.lines(request.member.school, list(still), by=request.member)

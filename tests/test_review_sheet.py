@@ -581,6 +581,31 @@ def test_three_hundred_rows_cost_as_many_statements_as_thirty(office, people):
     assert cost(f"{QUEUE}?sought=pupil") == found
 
 
+def test_what_much_else_builds_on_is_one_box_and_then_listed_by_group(office, people, monkeypatch):
+    monkeypatch.setattr("changes.review_pages.LISTED", 2)
+    with enter(people.school):
+        enrolled = []
+        for number in range(3):
+            new = people.t1.creates("student", number=f"9{number}", family_name=f"New {number}")
+            enrolled.append(people.t1.enrols(new, people.section))
+        ids = " ".join(str(change.pk) for change in people.open_of(*enrolled))
+    page = office.get(sheet_of(people, people.t1))
+    sent = Form(page, "key").data(change=ids, action="approve")
+    refused = office.post(reverse("admin:confirm"), sent)
+    form = Form(refused, "seen")
+    assert [name for name, _ in form.boxes] == ["change"]
+    again = office.post(reverse("admin:confirm"), form.data())
+    shown = again.context["shown"]
+    assert [(heap.group.key, heap.flagged) for heap in shown.heaps] == [
+        ("student", 3),
+        (f"section-{people.section}", 3),
+    ]
+    assert office.post(reverse("admin:decide"), Form(again, "seen").data()).status_code == 302
+    with enter(people.school):
+        assert open_changes() == set()
+        assert people.is_equal()
+
+
 def test_a_thousand_marks_are_approved_from_the_queue_in_few_fields(office, people):
     with enter(people.school):
         people.t1.proposes(marks(a_class_of(people, 500), "70"))
