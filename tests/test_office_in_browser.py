@@ -116,7 +116,12 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
     page.goto(preview_of_saturday(busy))
     expect(page.get_by_text("built on by others")).to_be_visible()
     look("preview")
-    for path in ("grading/enrollment/", "changes/change/", "accounts/membership/add/"):
+    for path in (
+        "grading/section/board/",
+        "grading/enrollment/",
+        "changes/change/",
+        "accounts/membership/add/",
+    ):
         page.goto(f"{busy.url}/office/{path}")
         look(path)
     page.goto(f"{busy.url}/office/accounts/school/")

@@ -17,7 +17,7 @@ from accounts.origin import Origin
 from changes import review
 from changes.models import ChangeSet, Decision
 from changes.propose import Draft, Saved, creation, propose
-from grading.models import Enrollment, GradingScale, GradingStep
+from grading.models import BankComment, Enrollment, GradingScale, GradingStep
 from students.models import Student
 
 from . import names
@@ -78,6 +78,7 @@ def make(*, today: dt.date, password: str) -> School:
     _people(sample, password)
     with enter(school):
         _scales(sample)
+        _bank(sample)
         _records(sample)
         for term in sample.terms[:2]:
             _past_marks(sample, term)
@@ -121,6 +122,16 @@ def _scales(sample: Sample) -> None:
         for label, meaning in (("AB", "absent"), ("EX", "exempt"), ("IN", "incomplete"))
     ]
     GradingStep.objects.bulk_create(rows)
+
+
+def _bank(sample: Sample) -> None:
+    """Comments for use at many pupils: the school's, and one of Mrs Sweet's own."""
+    own = (sample.teachers[0].user, "{name} asks the questions that help the whole class.", "")
+    texts = [*((None, text, marks) for text, marks in names.BANK), own]
+    BankComment.objects.bulk_create(
+        BankComment(school=sample.school, owner=owner, text=text, marks=marks)
+        for owner, text, marks in texts
+    )
 
 
 def _records(sample: Sample) -> None:

@@ -179,9 +179,18 @@ ROOMS = ("SCI 101", "SCI 201", "ENG 105", "ENG 107", "HUM 12", "HUM 14", "LAB 1"
 
 COMMENTS = (
     "{name} works steadily and asks good questions.",
-    "A pleasing term. Next: showing each step of the working.",
+    "A pleasing term for {name}. Next: showing each step of the working.",
     "{name} contributes well in class; homework arrives late too often.",
-    "Clear progress since the last report.",
+    "{name} has made clear progress since the last report.",
     "{name} could aim higher and has the ability to do so.",
-    "Careful, thorough work throughout.",
+    "Careful, thorough work by {name} throughout.",
+)
+# The school's comment bank: a text, and the marks that it is for.
+BANK = (
+    ("{name} can be proud of this term: {they} never gave less than {their} best.", "80-100"),
+    ("{name} has worked with care, and it shows. Next: harder problems, alone.", "65-79"),
+    ("{name} understands more than {their} marks show. Writing down each step will help.", "50-64"),
+    ("{name} has found this term hard. We should talk about what would help {them}.", "0-49"),
+    ("{name} was absent too often for a mark. We look forward to seeing {them} again.", "AB"),
+    ("It has been a pleasure to teach {name}.", ""),
 )
