@@ -16,7 +16,7 @@ from accounts.office import OfficeAdmin
 from changes import naming
 from changes.admin import TrackedAdmin
 
-from . import comment_bank, extension_pages, extensions, policy
+from . import board_pages, comment_bank, extension_pages, extensions, policy
 from .comment_bank_form import BankCommentForm
 from .models import (
     BankComment,
@@ -71,9 +71,17 @@ class SectionAdmin(TrackedAdmin):
     readonly_fields = ("marks_until",)
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(extension_pages.of_class)
-        own = path("<uuid:section_id>/extend/", view, name="grading_section_extend")
-        return [own, *super().get_urls()]
+        guarded = self.admin_site.admin_view
+        own = [
+            path("board/", guarded(board_pages.of_term), name="board"),
+            path("board/remind/", guarded(board_pages.remind), name="board_remind"),
+            path(
+                "<uuid:section_id>/extend/",
+                guarded(extension_pages.of_class),
+                name="grading_section_extend",
+            ),
+        ]
+        return [*own, *super().get_urls()]
 
     @admin.display(description="marks can be entered until")
     def marks_until(self, row: Section) -> str:
