@@ -60,6 +60,7 @@ def measure(small: bool) -> Section:
     say_costs(section, took, compared := of_others(sizes), sizes)
     say_reverting(section, ours, compared, sizes)
     section.parts += profiles
+    section.says(f"Where the time of reverting {sizes.misused:,} goes: {ours['profile']}")
     return section
 
 
@@ -158,7 +159,11 @@ def reverting(its: school.Measured, told: Story, *, times: int) -> dict[str, Any
         taken["revert"].append(timed(lambda: done.append(_revert(its, its.idle))))  # noqa: B023
         wrong.add(_wrong(its, enrollments, told))
         taken["lift"].append(timed(lambda: _lift(its, done[0])))  # noqa: B023
-    return {name: statistics.median(some) for name, some in taken.items()} | {"wrong": max(wrong)}
+    return {
+        **{name: statistics.median(some) for name, some in taken.items()},
+        "wrong": max(wrong),
+        "profile": where_it_goes(lambda: _revert(its, its.idle)),
+    }
 
 
 def _revert(its: school.Measured, account: Membership) -> revert.Reverted:
