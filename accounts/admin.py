@@ -1,16 +1,19 @@
-"""The school's people, and the audit log."""
+"""The school's people, the audit log, and what was sent by mail."""
 
+import uuid
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import Http404, HttpResponse
-from django.shortcuts import redirect
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 
-from . import people
+from . import outbox, people
 from .in_school import MemberRequest
-from .models import AuditLog, Membership
+from .models import AuditLog, Membership, OutboxMessage
 from .office import OfficeAdmin
 
 
@@ -135,3 +138,65 @@ class AuditLogAdmin(OfficeAdmin):
     list_select_related = ("user",)
     search_fields = ("user__name", "user__email", "=ip", "detail")
     ordering = ("-at", "-id")
+
+
+class StateOfMessage(admin.SimpleListFilter):
+    """How far a message has come."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("waiting", "waits to be sent"),
+            ("sent", "sent"),
+            ("given-up", "given up"),
+            ("superseded", "superseded"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        match self.value():
+            case "waiting":
+                return queryset.waiting()  # type: ignore[attr-defined]
+            case "sent":
+                return queryset.filter(sent_at__isnull=False)
+            case "given-up":
+                return queryset.given_up()  # type: ignore[attr-defined]
+            case "superseded":
+                return queryset.filter(superseded_at__isnull=False)
+        return queryset
+
+
+@admin.register(OutboxMessage)
+class MessageAdmin(OfficeAdmin):
+    heading = "Messages"
+    lead = "What left by mail or waits to, and what the mail server would not take."
+    group = "People and policy"
+    list_display = ("created_at", "to", "subject", "state")
+    list_display_links = ("to", "subject")
+    list_filter = (StateOfMessage, "created_at")
+    search_fields = ("to", "subject")
+    ordering = ("-created_at", "-id")
+    fields = ("to", "subject", "body", "created_at", "state", "attempts", "last_error")
+    readonly_fields = ("state",)
+    change_form_template = "accounts/message.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.send_again_view)
+        own = path("<uuid:message_id>/again/", view, name="accounts_outboxmessage_again")
+        return [own, *super().get_urls()]
+
+    @admin.display(description="state")
+    def state(self, row: OutboxMessage) -> str:
+        return row.state
+
+    def send_again_view(self, request: Any, message_id: uuid.UUID) -> HttpResponse:
+        message = get_object_or_404(self.get_queryset(request), pk=message_id)
+        if request.method == "POST":
+            try:
+                outbox.send_again(message, by=request.member, origin=request.origin)
+            except outbox.NotGivenUp as refusal:
+                messages.error(request, str(refusal))
+            else:
+                messages.success(request, f"The message to {message.to} is sent again now.")
+        return redirect("admin:accounts_outboxmessage_change", message_id)

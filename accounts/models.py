@@ -4,13 +4,15 @@ School, User and Membership cross schools: they are small, rarely written, and r
 school. AuditLog and OutboxMessage belong to a school and stand behind row-level security.
 """
 
-from typing import Any, ClassVar
+import datetime as dt
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from .ids import IdField
 
@@ -166,6 +168,7 @@ class AuditLog(models.Model):
         EXPORT = "export", "exported"
         VIEW = "view", "looked at"
         PEOPLE = "people", "changed people or policy"
+        MAIL = "mail", "sent mail again"
 
     id = IdField()
     school = models.ForeignKey(School, on_delete=models.PROTECT, null=True, db_index=False)
@@ -182,6 +185,18 @@ class AuditLog(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.event} {self.detail}"
+
+
+class OutboxQuerySet(models.QuerySet["OutboxMessage"]):
+    """Adjectives for messages."""
+
+    def waiting(self) -> Self:
+        """Messages that the worker sends when they are due."""
+        return self.filter(sent_at=None, given_up_at=None, superseded_at=None)
+
+    def given_up(self) -> Self:
+        """Messages that have not left, and that nobody tries to send any more."""
+        return self.filter(sent_at=None, given_up_at__isnull=False, superseded_at=None)
 
 
 class OutboxMessage(models.Model):
@@ -207,6 +222,8 @@ class OutboxMessage(models.Model):
     superseded_at = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True)
 
+    objects = OutboxQuerySet.as_manager()
+
     class Meta:
         constraints = (
             models.UniqueConstraint(fields=["school", "id"], name="outboxmessage_school_id"),
@@ -230,3 +247,22 @@ class OutboxMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.to}: {self.subject}"
+
+    @property
+    def is_given_up(self) -> bool:
+        return self.given_up_at is not None and self.superseded_at is None
+
+    @property
+    def state(self) -> str:
+        """Return how far the message has come, in words."""
+        if self.sent_at:
+            return f"sent {_in_words(self.sent_at)}"
+        if self.superseded_at:
+            return f"superseded {_in_words(self.superseded_at)}, before it was sent"
+        if self.given_up_at:
+            return f"given up {_in_words(self.given_up_at)}"
+        return f"tried again {_in_words(self.due_at)}" if self.attempts else "waits to be sent"
+
+
+def _in_words(instant: dt.datetime) -> str:
+    return date_format(timezone.localtime(instant), "j M Y, H:i")

@@ -19,15 +19,20 @@ from django.core.mail import EmailMessage, get_connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from . import audit
 from .in_school import enter
-from .models import OutboxMessage, School
+from .models import AuditLog, Membership, OutboxMessage, School
+from .origin import Origin
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 10  # the last one some nine hours after the first
 FIRST_WAIT = dt.timedelta(minutes=1)
-WAITING = {"sent_at": None, "given_up_at": None, "superseded_at": None}
 ANSWER_WITHIN = 30  # seconds; without a limit a silent mail server would hold a row for ever
+
+
+class NotGivenUp(Exception):
+    """The message is none that was given up."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,7 +107,8 @@ def send_next(school: School) -> bool:
         now = timezone.now()
         message = (
             OutboxMessage.objects.select_for_update(skip_locked=True)
-            .filter(school=school, due_at__lte=now, **WAITING)
+            .waiting()
+            .filter(school=school, due_at__lte=now)
             .exclude(~Q(about=""), Exists(_first_about_the_same()))
             .order_by("due_at", "id")
             .first()
@@ -121,13 +127,34 @@ def send_next(school: School) -> bool:
         return True
 
 
+def send_again(message: OutboxMessage, *, by: Membership, origin: Origin) -> None:
+    """Have the worker try a message anew that was given up. Call inside the school.
+
+    Raises:
+        NotGivenUp: it has left, still waits, or a later message took its place.
+    """
+    given_up = OutboxMessage.objects.given_up().filter(school=by.school, pk=message.pk)
+    if not given_up.update(given_up_at=None, attempts=0, due_at=origin.at):
+        raise NotGivenUp(
+            "This message is not one that was given up: it has left, waits to be sent, or a later "
+            "message took its place."
+        )
+    audit.record(
+        AuditLog.Event.MAIL,
+        origin=origin,
+        school=by.school,
+        user=by.user,
+        detail=f"message to {message.to}: {message.subject}",
+        metadata={"message": str(message.pk)},
+    )
+
+
 def _first_about_the_same() -> QuerySet[OutboxMessage]:
-    return OutboxMessage.objects.filter(
+    return OutboxMessage.objects.waiting().filter(
         school_id=OuterRef("school_id"),
         about=OuterRef("about"),
         to=OuterRef("to"),
         pk__lt=OuterRef("pk"),
-        **WAITING,
     )
 
 

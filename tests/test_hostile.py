@@ -17,7 +17,7 @@ from django.test import Client
 from django.urls import URLResolver, get_resolver, reverse
 
 from accounts.in_school import enter
-from accounts.models import School
+from accounts.models import OutboxMessage, School
 from changes.models import Change, ChangeSet, Decision, Exclusion
 from grading.models import BankComment, Extension, HandIn
 from tests.cast import Cast, Person, make_person, only
@@ -85,6 +85,7 @@ def ids_of(people: Cast) -> dict[str, Any]:
         "comment_id": BankComment.objects.get(owner=people.t1.user).pk,
         "change_set_id": change.change_set_id,
         "membership_id": people.t1.member.pk,
+        "message_id": OutboxMessage.objects.values_list("pk", flat=True)[0],
         "number": Decision.objects.get(kind="revert").number,
         "uidb36": "1",
         "key": "set-password",
@@ -122,6 +123,7 @@ def state(people: Cast) -> tuple[Any, ...]:
                 for m in (Change, ChangeSet, Decision, Exclusion, Extension, HandIn)
             ],
             list(BankComment.objects.order_by("pk").values()),
+            list(OutboxMessage.objects.order_by("pk").values()),
             Change.objects.exclude(status="provisional").count(),
             list(School.objects.order_by("pk").values()),
             sorted(people.school.memberships.values_list("user_id", "role", "is_active")),
