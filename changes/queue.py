@@ -78,10 +78,6 @@ class Line:
         )
 
     @property
-    def two_people(self) -> bool:
-        return any(change.two_people for change in self.changes)
-
-    @property
     def why_not(self) -> list[str]:
         """Why it cannot be approved, in sentences: empty before it was judged, or if it can."""
         return list(dict.fromkeys(c.refusal.message for c in self.changes if c.refusal))

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from accounts.in_school import enter
 from accounts.models import AuditLog
+from changes.flags import Flag
 from changes.models import Change, Decision
 from changes.propose import creation
 from grading.models import GradeCorrection, HandIn
@@ -163,7 +164,7 @@ def test_a_conflict_shows_the_three_values_with_who_and_when(office, people):
         ("Proposed", "65", "T2 Teacher"),
     ]
     assert all(side.at for side in line.sides)
-    assert line.two_people
+    assert Flag.STANDS in {mark.flag for mark in line.marks}
     assert line.reason == "added up wrongly"
     page = office.get(sheet_of(people, people.t2)).content.decode()
     assert "Use 65" in page
