@@ -7,9 +7,9 @@ import pytest
 from accounts.in_school import enter
 from changes import revert
 from changes.judgement import Why
-from changes.merge import CannotMerge, merge
+from changes.merge import CannotMerge, MergeChanged, merge, rehearse_merge
 from changes.models import Change
-from changes.propose import Draft
+from changes.propose import Draft, creation
 from changes.review import NotApproved, with_prerequisites
 from grading.models import Enrollment, GradeCorrection
 from students.models import Student
@@ -233,8 +233,9 @@ def test_what_cannot_be_merged_is_said(twice):
     people = twice
     for duplicate, survivor, why in (
         (people.kim, people.kim, "one record already"),
-        (people.kim, people.duplicate, "not approved yet"),
+        (people.kim, people.duplicate, "Keep the one that stands"),
         (uuid.uuid4(), people.kim, "no such"),
+        (people.duplicate, uuid.uuid4(), "no such"),
     ):
         with pytest.raises(CannotMerge, match=why):
             merges(people.a, duplicate, survivor)
@@ -259,3 +260,146 @@ def test_an_own_proposal_merged_away_is_seen_as_gone_by_its_author(twice):
         ]
     )
     assert saved.refused
+
+
+# Where neither stands. ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def neither(inside):
+    """T1 and T2 have both entered Kim and marked them, T1 in BIO-2 and T2 in another class."""
+    people = inside
+    people.other_class = (
+        people.a.enters(
+            creation(
+                "section",
+                {"course": str(people.course), "term": str(people.term), "code": "BIO-9"}
+                | {"scale": str(people.scale.pk)},
+            ),
+            whole=True,
+        )
+        .saved.changes[0]
+        .entity_id
+    )
+    people.kim = people.t1.creates("student", family_name="Kim", birth_date="2012-05-17")
+    people.first = people.t1.enrols(people.kim, people.section)
+    people.first_mark = only(people.t1.types(people.first, "74"))
+    people.duplicate = people.t2.creates("student", family_name="Kym", home_group="9B")
+    people.second = people.t2.enrols(people.duplicate, people.other_class)
+    people.second_mark = only(people.t2.types(people.second, "68"))
+    return people
+
+
+def rehearses(person, duplicate, survivor, **options):
+    return rehearse_merge(
+        duplicate,
+        survivor,
+        entity_type="student",
+        school=person.school,
+        by=person.member,
+        origin=person.origin(),
+        **options,
+    )
+
+
+def test_of_two_proposals_one_is_approved_with_the_merge_and_takes_what_was_on_the_other(neither):
+    people = neither
+    outcome = merges(people.a, people.duplicate, people.kim)
+    kim = Student.objects.get(pk=people.kim)
+    assert (kim.family_name, kim.home_group) == ("Kim", "9B")
+    assert Enrollment.objects.get(pk=people.second).student_id == people.kim
+    assert not Enrollment.objects.filter(pk=people.first).exists()  # nothing was moved there
+    assert {people.first_mark.pk, people.second_mark.pk} <= open_changes()
+    assert people.is_equal()
+    undoes(people.b, outcome)
+    kim.refresh_from_db()
+    assert (kim.family_name, kim.home_group) == ("Kim", "")
+    assert not Student.objects.filter(pk=people.duplicate).exists()
+    assert people.duplicate in {c.entity_id for c in Change.objects.open()}
+    assert not Enrollment.objects.filter(pk=people.second).exists()
+    assert people.is_equal()
+
+
+def test_details_that_differ_are_those_of_who_is_kept_unless_the_others_are_chosen(neither):
+    people = neither
+    merged = merges(people.a, people.duplicate, people.kim, overwrite=[(people.kim, "family_name")])
+    assert Student.objects.get(pk=people.kim).family_name == "Kym"
+    assert [(p.field, p.kept, p.other, p.taken) for p in merged.pairs] == [
+        ("family_name", "Kim", "Kym", True),
+        ("home_group", None, "9B", True),
+    ]
+    assert people.is_equal()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "grade", "waits"), [("own", None, True), ("other", "68", False)]
+)
+def test_both_proposed_in_one_class_come_to_one_enrolment_with_the_mark_that_was_chosen(
+    neither, chosen, grade, waits
+):
+    people = neither
+    people.third = people.t2.enrols(people.duplicate, people.section)
+    mark = only(people.t2.types(people.third, "68"))
+    before = open_changes()
+    take = [(people.first, "grade")] if chosen == "other" else []
+    outcome = merges(people.a, people.duplicate, people.kim, overwrite=take)
+    assert Enrollment.objects.get(pk=people.first).student_id == people.kim
+    assert not Enrollment.objects.filter(pk=people.third).exists()
+    assert people.grade(people.first) == grade
+    # What was not chosen leaves the queue with the merge ...
+    assert mark.pk in outcome.set_aside
+    assert mark.pk not in open_changes()
+    assert (people.first_mark.pk in open_changes()) == waits
+    assert GradeCorrection.objects.count() == 0
+    assert people.is_equal()
+    # ... and comes back with its undoing.
+    undoes(people.b, outcome)
+    assert {mark.pk, people.first_mark.pk} <= open_changes() < before
+    assert people.grade(people.first) is None
+    assert people.is_equal()
+
+
+def test_a_rehearsal_says_what_the_merge_does_and_does_nothing(neither):
+    people = neither
+    before, tables = open_changes(), people.tables()
+    shown = rehearses(people.a, people.duplicate, people.kim)
+    assert (open_changes(), people.tables()) == (before, tables)
+    done = merges(people.a, people.duplicate, people.kim, token=shown.token)
+    assert shown.decision is None
+    assert done.decision is not None
+    assert set(shown.moves) == set(done.moves)
+    assert shown.moving == done.moving == [("enrollment", people.second)]
+
+
+def test_a_merge_is_refused_when_what_was_shown_has_changed_and_not_by_what_is_unrelated(neither):
+    people = neither
+    shown = rehearses(people.a, people.duplicate, people.kim)
+    people.t1.types(people.marks[0], "51")
+    assert rehearses(people.a, people.duplicate, people.kim).token == shown.token
+    people.t2.enrols(people.duplicate, people.section)
+    before = open_changes()
+    with pytest.raises(MergeChanged, match="Something has changed"):
+        merges(people.a, people.duplicate, people.kim, token=shown.token)
+    assert open_changes() == before
+    other = rehearses(people.a, people.duplicate, people.kim)
+    chosen = [(people.kim, "family_name")]
+    assert rehearses(people.a, people.duplicate, people.kim, overwrite=chosen).token != other.token
+
+
+def test_a_merge_that_is_sent_twice_is_done_once(neither):
+    people = neither
+    first, again = (
+        merges(people.a, people.duplicate, people.kim, idempotency_key="k") for _ in range(2)
+    )
+    assert again.repeated
+    assert again.decision.pk == first.decision.pk
+
+
+def test_a_merge_and_its_undoing_can_be_done_again(neither):
+    people = neither
+    for _ in range(2):
+        outcome = merges(people.a, people.duplicate, people.kim)
+        assert Enrollment.objects.get(pk=people.second).student_id == people.kim
+        undoes(people.b, outcome)
+        assert not Enrollment.objects.filter(pk=people.second).exists()
+        assert people.is_equal()
