@@ -10,7 +10,7 @@ import enum
 import hashlib
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 
 from django.db import connection
 from django.db.models import Exists, OuterRef
@@ -325,7 +325,7 @@ def _grouped(matches: Sequence[Match]) -> dict[str, list[Match]]:
 def _carry_out(act: Act, plan: _Plan) -> Preview:
     """Exclude or lift what is ticked, project, and say what it came to."""
     entities = _entities_of(plan)
-    values = _standing_values(entities)
+    values = _standing_values(entities, {_cell(key, some)[1] for key, some in plan.groups.items()})
     open_before = _open_on(entities)
     if plan.lifts:
         act.lift(_exclusions_of(plan.lifts, plan.ticked))
@@ -364,9 +364,18 @@ def _entities_of(plan: _Plan) -> set[tuple[str, uuid.UUID]]:
     return {(m.entity_type, m.entity_id) for m in plan.matches} | set(own)
 
 
-def _standing_values(entities: Iterable[tuple[str, uuid.UUID]]) -> dict[Cell, str | None]:
+def _cell(key: str, some: Sequence[Match]) -> Cell:
+    """Return the cell that a line is about: a record's is that it exists."""
+    return some[0].entity_id, EXISTS if key.endswith(RECORD) else some[0].field
+
+
+def _standing_values(
+    entities: Iterable[tuple[str, uuid.UUID]], fields: Collection[str]
+) -> dict[Cell, str | None]:
     rows = (
-        Change.objects.filter(entity_id__among={entity_id for _, entity_id in entities})
+        Change.objects.filter(
+            entity_id__among={entity_id for _, entity_id in entities}, field__in=fields
+        )
         .effective()
         .order_by("entity_id", "field", "-position")
         .distinct("entity_id", "field")
@@ -396,9 +405,10 @@ def _shown(
     moved = {(m.entity_id, m.field): m for m in moves}
     leaving = {change: cell for change, cell in open_before.items() if change not in open_after}
     returning = {change: cell for change, cell in open_after.items() if change not in open_before}
+    left, returned = ({*some, *some.values()} for some in (leaving, returning))
     lines = []
     for key, some in plan.groups.items():
-        cell = (some[0].entity_id, EXISTS if key.endswith(RECORD) else some[0].field)
+        cell = _cell(key, some)
         ticked = key not in plan.unticked
         move = moved.get(cell) if ticked else None
         lines.append(
@@ -408,7 +418,13 @@ def _shown(
                 entity_id=cell[0],
                 field=cell[1],
                 change_ids=tuple(m.id for m in some),
-                kind=_kind_of(some, move, leaving, returning, lifting=plan.lifts is not None)
+                kind=_kind_of(
+                    some,
+                    move,
+                    leaving=left,
+                    returning=returned,
+                    lifting=plan.lifts is not None,
+                )
                 if ticked
                 else Kind.KEPT,
                 before=move.before if move else values.get(cell),
@@ -445,21 +461,23 @@ def _others(built: ChangeQuerySet, excluded: Collection[uuid.UUID]) -> list[uuid
 def _kind_of(
     some: Sequence[Match],
     move: Move | None,
-    leaving: Mapping[uuid.UUID, Cell],
-    returning: Mapping[uuid.UUID, Cell],
     *,
+    leaving: Set[object],
+    returning: Set[object],
     lifting: bool,
 ) -> Kind:
+    """Return what a line comes to. ``leaving`` and ``returning`` are the changes that leave the
+    queue and that come back to it, and the cells of these."""
     if move is not None and move.field == EXISTS:
         return Kind.RETURNS if move.after == TRUE else Kind.VANISHES
     if move is not None:
         return Kind.COMES_BACK if lifting else Kind.FALLS_BACK
     ids, cells = {m.id for m in some}, {(m.entity_id, m.field) for m in some}
-    if ids & leaving.keys():
+    if ids & leaving:
         return Kind.WITHHELD
-    if ids & returning.keys() or cells & set(returning.values()):
+    if ids & returning or cells & returning:
         return Kind.WAITS_AGAIN
-    if cells & set(leaving.values()):  # what waits there is withdrawn or replaced again
+    if cells & leaving:  # what waits there is withdrawn or replaced again
         return Kind.WITHHELD
     return Kind.COVERED if all(m.covered for m in some) else Kind.NO_EFFECT
 
