@@ -18,6 +18,7 @@ from accounts.models import Membership
 from . import groups, judgement, naming, registry
 from .flags import Flag
 from .groups import Beside, Item
+from .plain import plain
 from .queue import Line, lines_of
 
 GROUPS_ON_A_PAGE = 40
@@ -213,7 +214,7 @@ def _rows(items: Sequence[Item], *, by: Membership) -> tuple[list[Row], list[Bes
         )
         for entity_id, some in by_record.items()
     ]
-    return sorted(rows, key=lambda row: row.title.casefold()), found
+    return sorted(rows, key=lambda row: plain(row.title)), found
 
 
 def _place_of_field(line: Line) -> int:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import regex
 
-from .names import plain
+from changes.plain import plain
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,13 +12,13 @@ from changes.flags import Flag
 from changes.groups import Group
 from changes.judgement import Judged
 from changes.models import Change
+from changes.plain import plain
 from changes.propose import Draft
 from changes.registry import Rules
 from students.models import Student
 
 from . import review_sheet
 from .access import is_restricted
-from .names import plain
 
 ALIKE = 85
 """The least likeness of two names, of 100, at which they may be one pupil's."""

@@ -12,9 +12,10 @@ from rapidfuzz import fuzz
 
 from accounts.models import Membership
 from changes import overlay
+from changes.plain import plain
 from students.models import Student
 
-from .names import last_known, plain, pupil_name
+from .names import last_known, pupil_name
 
 ENOUGH = 72
 """The least likeness, of 100, at which a pupil is shown."""

@@ -15,13 +15,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from accounts.models import Membership
 from changes import overlay
 from changes.overlay import Cell, Record, State
+from changes.plain import plain
 from changes.propose import Draft
 from changes.registry import EXISTS
 
 from . import comment_check, extensions
 from .mark_rules import TYPED, closed_because
 from .models import Enrollment, Section
-from .names import last_known, plain, pupil_name
+from .names import last_known, pupil_name
 from .scales import Scale, scales
 
 EDITABLE = (Enrollment.Status.ENROLLED, Enrollment.Status.WAITLISTED)

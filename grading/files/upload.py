@@ -19,10 +19,10 @@ from django.core import signing
 from accounts.models import Membership
 from accounts.origin import Origin
 from changes.deciding import rehearsing
+from changes.plain import plain
 from changes.propose import Draft, Saved, propose
 from grading.files.table import Line, Table
 from grading.marks import enter_marks
-from grading.names import plain
 from grading.sheet import Entry, Row, Sheet, digest_of
 
 FIELDS = {"grade": "Mark", "comment": "Comment"}
