@@ -18,8 +18,10 @@ def record(
     """Add a row to the audit log.
 
     Call inside ``enter(school)`` when the row has a school; row-level security refuses it
-    elsewhere. Without a school it may be called anywhere, and nobody of a school reads it.
+    elsewhere. Without a school it may be called anywhere, and nobody of a school reads it. The
+    session of the origin is kept in ``metadata``: it joins the row to what else was done in it.
     """
+    session = {"session": origin.session} if origin.session else {}
     AuditLog.objects.create(
         school=school,
         user=user,
@@ -28,5 +30,5 @@ def record(
         ip=origin.ip,
         user_agent=origin.user_agent,
         detail=detail[:2000].replace("\x00", ""),
-        metadata=metadata or {},
+        metadata=session | (metadata or {}),
     )

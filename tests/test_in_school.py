@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.in_school import SCHOOL_IN_SESSION, Refused, as_uuid, enter, in_school
 from accounts.models import AuditLog, Membership, OutboxMessage, School, User
+from accounts.origin import SESSION_LABEL
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
@@ -173,7 +174,8 @@ def test_a_teacher_is_refused_what_is_the_offices_and_it_is_written_down(as_teac
         "203.0.113.9",
         "Teacher's browser",
     )
-    assert row.metadata == {"path": "/office-only/", "method": "GET"}
+    session = as_teacher.session[SESSION_LABEL]
+    assert row.metadata == {"path": "/office-only/", "method": "GET", "session": session}
 
 
 def test_the_office_may_do_what_a_teacher_may(client, school):

@@ -335,6 +335,17 @@ def test_a_sign_in_is_written_once_in_each_of_the_persons_schools(client, tadhg,
         assert (row.user, row.ip, row.user_agent) == (tadhg, "203.0.113.9", "Firefox")
 
 
+def test_a_sign_in_and_the_sign_out_after_it_name_the_same_session(client, tadhg, schools):
+    sign_in(client)
+    session = client.session[SESSION_LABEL]
+    client.post("/sign-out/")
+    sign_in(client)
+    rows = logged(schools[0], Event.SIGN_IN, Event.SIGN_OUT)
+    labels = [session, session, client.session[SESSION_LABEL]]
+    assert [row.metadata["session"] for row in rows] == labels
+    assert len(set(labels)) == 2
+
+
 def test_a_school_that_one_left_is_not_told(client, tadhg, schools):
     Membership.objects.filter(school=schools[1]).update(is_active=False)
     sign_in(client)
