@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
+from django.http import HttpResponse
 from django.utils.html import format_html
 
 from accounts.office import OfficeAdmin
@@ -21,6 +22,16 @@ class TrackedAdmin(OfficeAdmin):
     def names_of(self, rows: Iterable[Any]) -> dict[Any, str]:
         entity_type = self.model._meta.model_name or ""
         return dict(naming.titles((entity_type, row.pk) for row in rows))
+
+    def changeform_view(
+        self,
+        request: Any,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        extra = {"entity_type": self.model._meta.model_name, **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, extra)
 
 
 @admin.register(ChangeSet)

@@ -15,7 +15,7 @@ from accounts.in_school import in_school
 from accounts.models import Membership
 from accounts.office import OfficeAdmin
 
-from . import queue_pages, revert_pages, review_pages
+from . import queue_pages, revert_pages, review_pages, timeline_pages
 from .models import Change
 
 # Sign-in, sign-out and passwords are allauth's, once for everybody; the rest serves widgets and
@@ -68,6 +68,14 @@ class OfficeSite(AdminSite):
             "confirm": ("review/confirm/", review_pages.confirm),
             "decide": ("review/decide/", review_pages.decide),
             "change_set": ("review/<uuid:change_set_id>/", review_pages.change_set),
+            "timeline_session": (
+                "timeline/session/<uuid:change_set_id>/",
+                timeline_pages.of_session,
+            ),
+            "timeline": (
+                "timeline/<slug:entity_type>/<uuid:entity_id>/",
+                timeline_pages.of_record,
+            ),
             "revert": ("revert/", revert_pages.start),
             "revert_preview": ("revert/preview/", revert_pages.preview),
             "revert_execute": ("revert/execute/", revert_pages.execute),

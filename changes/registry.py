@@ -70,6 +70,14 @@ class Field:
         return self.reference is not None and self.reference.entity_type is not None
 
 
+@dataclasses.dataclass(frozen=True)
+class Effect:
+    """A row that a decision left behind: what it says, and the page that shows it."""
+
+    words: str
+    url: str
+
+
 class Rules:
     """What an app adds to the ledger's own rules for one entity type. Each method may stay as is.
 
@@ -105,6 +113,15 @@ class Rules:
 
     def reasons(self, change_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, str]:
         """Return why these changes were proposed, where that stands beside them."""
+        return {}
+
+    def effects(
+        self,
+        changes: "Sequence[Change]",
+        decisions: Mapping[uuid.UUID, Collection[uuid.UUID]],
+    ) -> "Mapping[uuid.UUID, Sequence[Effect]]":
+        """Return, by change, what decisions left behind. ``decisions``: those on each change, the
+        reverts that excluded it and those that lifted them among them."""
         return {}
 
     def judge(self, judged: "Sequence[Judged]", *, among: "Sequence[Judged]") -> None:

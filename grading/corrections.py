@@ -7,9 +7,10 @@ is rejected, and a decided row with the real old grade written beside it.
 
 import datetime as dt
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from accounts.models import Membership
 from changes import vanishing
@@ -269,3 +270,31 @@ def _stamp(act: Act, rows: Iterable[GradeCorrection], status: str) -> None:
             approved_at=act.origin.at,
             decision_id=act.id,
         )
+
+
+def of_changes(
+    changes: Sequence[Change], decisions: Mapping[uuid.UUID, Collection[uuid.UUID]]
+) -> dict[uuid.UUID, list[GradeCorrection]]:
+    """Return the corrections that stand beside changes, and those that decisions on a mark wrote
+    of it. ``decisions``: those on each change, by its id. One statement."""
+    rows = GradeCorrection.objects.filter(
+        Q(change__in=[each.pk for each in changes])
+        | Q(
+            decision__in=set().union(*decisions.values()),
+            enrollment_id__in={each.entity_id for each in changes},
+        )
+    ).order_by("submitted_at", "id")
+    moved_by: dict[tuple[uuid.UUID, uuid.UUID | None], list[uuid.UUID]] = defaultdict(list)
+    for each in changes:
+        if each.field == "grade":
+            for decision_id in decisions[each.pk]:
+                moved_by[each.entity_id, decision_id].append(each.pk)
+    ids = {each.pk for each in changes}
+    found: dict[uuid.UUID, list[GradeCorrection]] = defaultdict(list)
+    for row in rows:
+        if row.change_id in ids:
+            found[row.change_id].append(row)
+        elif row.change_id is None:
+            for change_id in moved_by[row.enrollment_id, row.decision_id]:
+                found[change_id].append(row)
+    return found

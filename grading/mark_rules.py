@@ -7,6 +7,8 @@ import uuid
 import zoneinfo
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from django.urls import reverse
+
 from accounts.models import Membership, School
 from changes import overlay
 from changes.deciding import Act
@@ -16,12 +18,12 @@ from changes.judgement import Judged, Why
 from changes.models import Change
 from changes.projector import Move
 from changes.propose import Draft
-from changes.registry import Invalid, Rules
+from changes.registry import Effect, Invalid, Rules
 
 from . import corrections, extensions, review_sheet
 from .access import is_restricted
 from .characters import characters
-from .models import Enrollment, Section, Term
+from .models import Enrollment, GradeCorrection, Section, Term
 from .scales import Scale, scales
 
 TYPED = ("grade", "comment")
@@ -92,6 +94,14 @@ class MarkRules(Rules):
     def reasons(self, change_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, str]:
         return corrections.reasons(change_ids)
 
+    def effects(
+        self, changes: Sequence[Change], decisions: Mapping[uuid.UUID, Collection[uuid.UUID]]
+    ) -> Mapping[uuid.UUID, Sequence[Effect]]:
+        return {
+            change_id: [_effect(row) for row in rows]
+            for change_id, rows in corrections.of_changes(changes, decisions).items()
+        }
+
     def remark(self, judged: Sequence[Judged]) -> Iterable[tuple[uuid.UUID, Flag, str]]:
         section_of = _sections_of_waiting(judged)
         classes = _classes(set(section_of.values()), judged)
@@ -127,6 +137,13 @@ class MarkRules(Rules):
 
 
 NOT_YOUR_CLASS = "In this school teachers change their own classes only. Ask the office."
+
+
+def _effect(row: GradeCorrection) -> Effect:
+    grades = " → ".join(grade or "none" for grade in (row.old_grade, row.new_grade))
+    kind = "" if row.kind == GradeCorrection.Kind.CORRECTION else f" by {row.get_kind_display()}"
+    words = f"grade correction{kind}, {grades}, {row.get_status_display()}"
+    return Effect(words, reverse("admin:grading_gradecorrection_change", args=[row.pk]))
 
 
 def closed_because(

@@ -3,7 +3,10 @@ changed field, and what its pupils are told."""
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+
+from django.urls import reverse
 
 from accounts.models import Membership
 from changes.deciding import Act
@@ -12,7 +15,7 @@ from changes.judgement import Judged
 from changes.models import Change
 from changes.projector import Move
 from changes.propose import Draft
-from changes.registry import EXISTS, Rules
+from changes.registry import EXISTS, Effect, Rules
 
 from .access import is_restricted
 from .mark_rules import NOT_YOUR_CLASS
@@ -53,6 +56,23 @@ class SectionRules(Rules):
 
     def group(self, judged: Sequence[Judged]) -> Mapping[uuid.UUID, Group]:
         return dict.fromkeys((each.id for each in judged), Group("section", "Section details"))
+
+    def effects(
+        self, changes: Sequence[Change], decisions: Mapping[uuid.UUID, Collection[uuid.UUID]]
+    ) -> Mapping[uuid.UUID, Sequence[Effect]]:
+        rows = CourseChangeHistory.objects.filter(
+            section__in={each.entity_id for each in changes},
+            decision__in=set().union(*decisions.values()),
+        ).values_list("section_id", "field_name", "decision_id", "id")
+        written = {(section, name, decision): pk for section, name, decision, pk in rows}
+        found: dict[uuid.UUID, list[Effect]] = defaultdict(list)
+        for each in changes:
+            for decision in decisions[each.pk]:
+                key = (each.entity_id, FIELD_NAMES.get(each.field, ""), decision)
+                if pk := written.get(key):
+                    url = reverse("admin:grading_coursechangehistory_change", args=[pk])
+                    found[each.pk].append(Effect("in the history of the section", url))
+        return found
 
     def moved(self, act: Act, moves: Sequence[Move]) -> None:
         came_or_went = {m.entity_id for m in moves if m.field == EXISTS}

@@ -84,6 +84,8 @@ def ids_of(people: Cast) -> dict[str, Any]:
         "change_id": change.pk,
         "comment_id": BankComment.objects.get(owner=people.t1.user).pk,
         "change_set_id": change.change_set_id,
+        "entity_type": "student",
+        "entity_id": people.students[0],
         "membership_id": people.t1.member.pk,
         "message_id": OutboxMessage.objects.values_list("pk", flat=True)[0],
         "number": Decision.objects.get(kind="revert").number,

@@ -126,6 +126,8 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
         look(path)
     page.goto(f"{busy.url}/office/accounts/school/")
     look("policy")
+    page.goto(f"{busy.url}/office/timeline/section/{busy.people.section}/")
+    look("timeline")
     page.context.close()
     assert not found, "\n".join(f"{name}: {what}" for name, what in found.items())
 

@@ -1,15 +1,12 @@
-"""What is written into a cell of a file, so that reading it gives the same text again.
-
-A spreadsheet takes a text that begins like a formula for one. Such a text gets an apostrophe in
-front, and one that has apostrophes there already gets one more, so that taking one away is exact.
-"""
+"""What is written into a cell of a file, so that reading it gives the same text again."""
 
 import datetime as dt
 import decimal
 import math
 import re
 
-_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+from changes.formulas import guarded
+
 _NUMBER = re.compile(r"-?\d{1,6}(\.\d{1,6})?", re.ASCII)
 
 HEADINGS = ("Number", "Name", "Mark", "Comment", "Id")
@@ -21,16 +18,6 @@ FILE_WORDS = {
     "id": ("id",),
 }
 """What each column may be called in a file."""
-
-
-def guarded(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
-    return f"'{text}" if _is_risky(text) else text
-
-
-def unguarded(text: str) -> str:
-    """Return the text that ``guarded`` was given."""
-    return text[1:] if text.startswith("'") and _is_risky(text) else text
 
 
 def guarded_mark(text: str) -> str:
@@ -64,7 +51,3 @@ def letters(column: int) -> str:
         column, rest = divmod(column - 1, 26)
         name = chr(65 + rest) + name
     return name
-
-
-def _is_risky(text: str) -> bool:
-    return text.lstrip("'").startswith(_STARTS_A_FORMULA)

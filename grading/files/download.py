@@ -12,7 +12,8 @@ import re
 import xlsxwriter
 from xlsxwriter.worksheet import Worksheet
 
-from grading.files.cells import HEADINGS, guarded, guarded_mark, number_of
+from changes.formulas import guarded
+from grading.files.cells import HEADINGS, guarded_mark, number_of
 from grading.sheet import Row, Sheet, digest_of
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

@@ -16,7 +16,8 @@ from collections.abc import Iterable
 
 from python_calamine import CalamineError, CalamineWorkbook
 
-from grading.files.cells import FILE_WORDS, letters, text_of, unguarded
+from changes.formulas import unguarded
+from grading.files.cells import FILE_WORDS, letters, text_of
 from grading.oneroster.archive import DAMAGED, NO_ZIP
 
 MOST_ROWS = 1_000
