@@ -16,7 +16,7 @@ from accounts.office import OfficeAdmin
 from changes import naming
 from changes.admin import TrackedAdmin
 
-from . import board_pages, comment_bank, extension_pages, extensions, policy
+from . import board_pages, comment_bank, duplicate_pages, extension_pages, extensions, policy
 from .comment_bank_form import BankCommentForm
 from .models import (
     BankComment,
@@ -105,6 +105,23 @@ class EnrollmentAdmin(TrackedAdmin):
         "section__code",
     )
     ordering = ("section__code", "student__family_name", "student__given_names", "id")
+
+    def get_urls(self) -> list[URLPattern]:
+        guarded = self.admin_site.admin_view
+        at = "duplicates/"
+        own = [
+            path(at, guarded(duplicate_pages.listed), name="duplicates"),
+            path(f"{at}merge/", guarded(duplicate_pages.compare), name="merge"),
+            path(f"{at}merge/execute/", guarded(duplicate_pages.execute), name="merge_execute"),
+            path(f"{at}<int:number>/", guarded(duplicate_pages.merged), name="merged"),
+            path(f"{at}<int:number>/undo/", guarded(duplicate_pages.unmerge), name="unmerge"),
+            path(
+                f"{at}<int:number>/undo/execute/",
+                guarded(duplicate_pages.unmerge_execute),
+                name="unmerge_execute",
+            ),
+        ]
+        return [*own, *super().get_urls()]
 
     @admin.display(description="comment")
     def short_comment(self, row: Enrollment) -> str:

@@ -91,7 +91,9 @@ def form_of(page: str, at: str = "") -> dict[str, str]:
             if tag == "form":
                 self.inside = given.get("method") == "post" and (given.get("action") or "") == at
             name = given.get("name")
-            if self.inside and name and tag == "input" and given.get("type") != "checkbox":
+            kind = given.get("type")
+            left_out = kind == "checkbox" or (kind == "radio" and "checked" not in given)
+            if self.inside and name and tag == "input" and not left_out:
                 self.found[name] = given.get("value") or ""
             if self.inside and name and tag == "textarea":
                 self.area, self.found[name] = name, ""
