@@ -120,11 +120,21 @@ class User(AbstractBaseUser):
 
 
 class Membership(models.Model):
-    """What a person is in a school. Deactivated, never deleted: authors point at it."""
+    """What a person is in a school. Deactivated, never deleted: authors point at it.
+
+    ``decided_by_mail``: how often they are mailed what was decided about their changes.
+    ``decided_seen``, ``decided_mailed``: the number of the last decision of which they have said
+    that they have seen it, and up to which they were mailed.
+    """
 
     class Role(models.TextChoices):
         TEACHER = "teacher", "teacher"
         OFFICE = "office", "office"
+
+    class Mail(models.TextChoices):
+        DAILY = "daily", "once a day"
+        AT_ONCE = "at once", "at once"
+        NEVER = "never", "never"
 
     id = IdField()
     school = models.ForeignKey(
@@ -134,6 +144,9 @@ class Membership(models.Model):
     role = models.CharField(max_length=8, choices=Role, default=Role.TEACHER)
     is_active = models.BooleanField(default=True)
     source_id = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 - unknown is null, so that it may repeat
+    decided_by_mail = models.CharField(max_length=7, choices=Mail, default=Mail.DAILY)
+    decided_seen = models.PositiveIntegerField(default=0)
+    decided_mailed = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints = (
@@ -142,6 +155,10 @@ class Membership(models.Model):
             models.UniqueConstraint(fields=["school", "source_id"], name="membership_source_id"),
             models.CheckConstraint(
                 name="membership_role_known", condition=models.Q(role__in=["teacher", "office"])
+            ),
+            models.CheckConstraint(
+                name="membership_decided_by_mail_known",
+                condition=models.Q(decided_by_mail__in=["daily", "at once", "never"]),
             ),
         )
 

@@ -11,11 +11,12 @@ another that says in its place what is true by now.
 import dataclasses
 import datetime as dt
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from email.utils import parseaddr
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
+from django.db import InterfaceError, OperationalError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -48,6 +49,24 @@ class Message:
     body: str
     about: str = ""
     before: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+
+
+COMPOSERS: list[Callable[..., None]] = []
+"""What writes messages because it is time, and not because somebody did something. Each is called
+as ``compose(school, at=now)`` inside the school, again and again."""
+
+
+def compose(school: School, *, at: dt.datetime) -> None:
+    """Write what is due to be told in the school by now. Opens a transaction for each composer, so
+    that what fails in one holds up neither the others nor what waits already."""
+    for each in COMPOSERS:
+        try:
+            with enter(school):
+                each(school, at=at)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            logger.exception("Nothing is composed by %s for %s", each.__module__, school)
 
 
 def post(messages: Iterable[Message], *, school: School, at: dt.datetime) -> None:

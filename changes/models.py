@@ -228,6 +228,11 @@ class Change(models.Model):
                 condition=Q(decision__isnull=False),
             ),
             models.Index(
+                fields=["school", "author", "decision"],
+                name="change_decided_for_author",
+                condition=Q(decided_by__isnull=False) & ~Q(decided_by=models.F("author")),
+            ),
+            models.Index(
                 fields=["school", "base_change"],
                 name="change_base",
                 condition=Q(base_change__isnull=False),

@@ -13,4 +13,11 @@ class GradingConfig(AppConfig):
     }
 
     def ready(self) -> None:
-        from . import tracked  # noqa: F401 - it registers what the ledger tracks
+        from accounts import outbox
+
+        from . import (
+            decided_mail,
+            tracked,  # noqa: F401 - it registers what the ledger tracks
+        )
+
+        outbox.COMPOSERS.append(decided_mail.compose)

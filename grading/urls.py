@@ -5,6 +5,7 @@ from django.urls import path
 from .views import (
     beside,
     classes,
+    decided,
     details,
     files,
     hand_in,
@@ -64,6 +65,9 @@ urlpatterns = [
     path("classes/<uuid:section_id>/upload/", files.look_at_file, name="upload"),
     path("classes/<uuid:section_id>/upload/save/", files.save_file, name="save-upload"),
     path("my-changes/", my_changes.my_changes, name="my-changes"),
+    path("my-changes/decided/", decided.decided_page, name="decided"),
+    path("my-changes/decided/seen/", decided.seen, name="decided-seen"),
+    path("my-changes/decided/mail/", decided.mail, name="decided-mail"),
     path("my-changes/<uuid:change_id>/withdraw/", my_changes.withdrawal, name="withdraw"),
     path("my-changes/<uuid:change_id>/again/", my_changes.again, name="propose-again"),
     path("my-comments/", my_comments.my_comments, name="my-comments"),

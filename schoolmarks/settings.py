@@ -11,6 +11,9 @@
 | EMAIL_HOST         | the mail server; also EMAIL_PORT, EMAIL_HOST_USER,           | mail is      |
 |                    | EMAIL_HOST_PASSWORD, EMAIL_USE_TLS                           | printed      |
 | MAIL_FROM          | the sender of mail                                           | see below    |
+| SITE_URL           | where people reach the site, for links in mail               | https:// and |
+|                    |                                                              | the first of |
+|                    |                                                              | the hosts    |
 | INSECURE_HTTP      | 1 serves without TLS, for a try: cookies go unsecured        | 0            |
 
 With DEBUG off a missing required variable stops the start and names all that are missing.
@@ -124,6 +127,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "accounts.context.school",
+                "grading.decided.unseen",
             ],
         },
     },
@@ -225,6 +229,11 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 # Mail. --------------------------------------------------------------------------------------------
 
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = os.environ.get("MAIL_FROM", "schoolmarks@localhost")
+# The worker writes mail too, and is asked by no browser under which name the site is reached.
+SITE_URL = (
+    os.environ.get("SITE_URL")
+    or ("http://127.0.0.1:8000" if DEBUG else f"https://{ALLOWED_HOSTS[0].lstrip('.')}")
+).rstrip("/")
 EMAIL_SUBJECT_PREFIX = ""
 EMAIL_HOST = os.environ.get("EMAIL_HOST", "")
 EMAIL_PORT = int(os.environ.get("EMAIL_PORT", "25"))

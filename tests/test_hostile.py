@@ -128,7 +128,10 @@ def state(people: Cast) -> tuple[Any, ...]:
             list(OutboxMessage.objects.order_by("pk").values()),
             Change.objects.exclude(status="provisional").count(),
             list(School.objects.order_by("pk").values()),
-            sorted(people.school.memberships.values_list("user_id", "role", "is_active")),
+            sorted(
+                people.school.memberships.values_list("user_id", "role", "is_active", "frozen_by")
+            ),
+            sorted(people.school.memberships.values_list("user_id", "user__password")),
         )
 
 
@@ -167,7 +170,9 @@ def test_an_anonymous_person_opens_nothing_of_a_school(busy, every_page):
             assert_tells_nothing(response, page)
             assert page.is_open or turns_away(response, page, 302), page
             if not page.is_open and response.status_code == 302:
-                assert response.url.startswith(("/sign-in/?next=/", "/classes/", "/office/")), page
+                assert response.url.startswith(
+                    ("/sign-in/?next=/", "/classes/", "/office/", "/my-changes/")
+                ), page
     assert state(busy) == before
 
 

@@ -273,6 +273,7 @@ PAGES = (
     "{sheet}hand-in/",
     "/my-changes/",
     "/my-changes/?state=superseded",
+    "/my-changes/decided/",
     "/my-comments/",
 )
 

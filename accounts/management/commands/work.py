@@ -1,4 +1,5 @@
-"""``manage.py work``: sends what waits in the outbox, school by school."""
+"""``manage.py work``: composes what is due by the clock, and sends what waits in the outbox, school
+by school."""
 
 import logging
 import signal
@@ -7,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
 
 from accounts import outbox
 from accounts.models import School
@@ -60,6 +62,8 @@ class Command(BaseCommand):
         """Give each school its turn. Return how many messages were sent or put off."""
         handled = 0
         for school in School.objects.order_by("id"):
+            if not self.stopping:
+                outbox.compose(school, at=timezone.now())
             for _ in range(IN_A_ROW):
                 if self.stopping or not outbox.send_next(school):
                     break

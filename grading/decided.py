@@ -1,0 +1,77 @@
+"""What others decided about a person's changes, since they last said that they have seen it.
+
+Nothing is copied: it is read from the changes themselves and their decisions. Call inside a school.
+"""
+
+from typing import Any
+
+from django.db.models import Case, F, IntegerField, Max, QuerySet, Value, When
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from accounts.models import Membership
+from changes.models import Change, Decision
+
+from . import own_changes
+
+MOST = 99
+"""Up to which the unseen are counted."""
+
+
+def of(member: Membership) -> QuerySet[Change]:
+    """Return the changes of ``member`` that somebody else decided, the newest decision first. A new
+    record is one of them, as on the page of all changes."""
+    return (
+        own_changes.proposed(member)
+        .filter(decided_by__isnull=False)
+        .exclude(decided_by_id=F("author_id"))
+        .annotate(
+            is_new=Case(
+                When(decision__number__gt=member.decided_seen, then=Value(1)),
+                default=Value(0),
+                output_field=IntegerField(),
+            )
+        )
+        .select_related("change_set", "decision", "decision__decided_by")
+        .order_by("-decision__number", "-id")
+    )
+
+
+def count_unseen(member: Membership) -> int:
+    """Return how many of them are new, at most ``MOST`` + 1. One statement."""
+    unseen = of(member).filter(decision__number__gt=member.decided_seen).order_by()
+    return len(unseen.values_list("pk", flat=True)[: MOST + 1])
+
+
+def unseen(request: HttpRequest) -> dict[str, Any]:
+    """Add ``unseen`` to every template, for the menu. It is counted where it is shown."""
+    member: Membership | None = getattr(request, "member", None)
+    if member is None:
+        return {}
+
+    def counted() -> str:
+        count = count_unseen(member)
+        return f"{MOST}+" if count > MOST else str(count or "")
+
+    return {"unseen": SimpleLazyObject(counted)}
+
+
+def see(member: Membership, number: int) -> None:
+    """Note that ``member`` has seen what was decided up to the decision of this number. It never
+    goes back, nor beyond the last decision there is."""
+    Membership.objects.filter(pk=member.pk, decided_seen__lt=number).update(
+        decided_seen=min(number, _last_number())
+    )
+
+
+def choose_mail(member: Membership, choice: Membership.Mail) -> None:
+    """Mail ``member`` at once, daily or never from now on. Who was never mailed is not mailed what
+    was decided meanwhile."""
+    if member.decided_by_mail == Membership.Mail.NEVER:
+        member.decided_mailed = _last_number()
+    member.decided_by_mail = choice
+    member.save(update_fields=["decided_by_mail", "decided_mailed"])
+
+
+def _last_number() -> int:
+    return Decision.objects.aggregate(last=Max("number"))["last"] or 0

@@ -1,0 +1,57 @@
+"""What was decided about one's changes: looking at it, having seen it, and being mailed."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.views.decorators.http import require_safe
+
+from accounts.in_school import MemberRequest, in_school
+from accounts.models import Membership
+from accounts.posting import posted_or_back_to
+from grading import decided, own_changes
+
+PER_PAGE = 50
+
+
+@require_safe
+@in_school()
+def decided_page(request: MemberRequest) -> HttpResponse:
+    """The newest decision first, with those that are new, and the choice of mail."""
+    member = request.member
+    page = Paginator(decided.of(member), PER_PAGE).get_page(request.GET.get("page"))
+    lines = own_changes.lines(list(page), by=member)
+    numbers = [line.change.decision.number for line in lines if line.change.decision]
+    context = {
+        "page": page,
+        "lines": lines,
+        "until": max(numbers, default=0),
+        "mails": Membership.Mail.choices,
+        "mail": member.decided_by_mail,
+    }
+    return TemplateResponse(request, "grading/decided.html", context)
+
+
+@posted_or_back_to("decided")
+@in_school()
+def seen(request: MemberRequest) -> HttpResponse:
+    """Note what was on the page: what was decided meanwhile stays new."""
+    until = request.POST.get("until", "")
+    if until.isascii() and until.isdigit() and len(until) < 10:
+        decided.see(request.member, int(until))
+    return redirect("decided")
+
+
+@posted_or_back_to("decided")
+@in_school()
+def mail(request: MemberRequest) -> HttpResponse:
+    """Choose how often one is mailed."""
+    choice = request.POST.get("mail")
+    if choice in Membership.Mail.values:
+        decided.choose_mail(request.member, Membership.Mail(choice))
+        label = Membership.Mail(choice).label
+        messages.success(request, f"Saved. What is decided about your changes is mailed: {label}.")
+    else:
+        messages.error(request, "Choose one of the three, then save. Nothing has changed.")
+    return redirect("decided")
