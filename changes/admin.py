@@ -1,37 +1,105 @@
 """The ledger and its decisions, to look things up. Nothing of it is ever edited."""
 
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpResponse
+from django.db import models
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
+from accounts.models import School
 from accounts.office import OfficeAdmin
 
-from . import naming, registry
+from . import naming, record_form, record_pages, registry, timeline, timeline_pages
 from .models import Change, ChangeSet, Decision
 from .registry import EXISTS
 
 
 class TrackedAdmin(OfficeAdmin):
-    """A table that the projector writes: the approved state that everybody reads."""
+    """A table that the projector writes: the approved state that everybody reads, under the names
+    that the registry gives its fields. Editing a record goes through the ledger."""
 
-    lead = "As the approved changes add up. Changes are proposed on the pages of the classes."
+    lead = "As the approved changes add up."
+
+    def __init__(self, model: type[models.Model], site: admin.AdminSite) -> None:
+        super().__init__(model, site)
+        self._columns = {name: self._column(name) for name in map(str, self.list_display)}
+
+    @property
+    def tracked(self) -> registry.Tracked:
+        return registry.get(self.model._meta.model_name or "")
 
     def names_of(self, rows: Iterable[Any]) -> dict[Any, str]:
-        entity_type = self.model._meta.model_name or ""
-        return dict(naming.titles((entity_type, row.pk) for row in rows))
+        return dict(naming.titles((self.tracked.entity_type, row.pk) for row in rows))
 
-    def changeform_view(
-        self,
-        request: Any,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+    def choices_of(self, field: registry.Field, school: School) -> dict[str, str]:
+        """Return what can be chosen for a reference that is edited, as id and name."""
+        entity_type = field.reference.entity_type if field.reference else None
+        if entity_type is None:
+            return {}
+        model = registry.get(entity_type).model
+        ids = model._default_manager.filter(school=school).values_list("pk", flat=True)
+        titles = naming.titles((entity_type, each) for each in ids)
+        return sorted_by_name({str(pk): title for pk, title in titles.items()})
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.edit_view)
+        name = f"{self.model._meta.app_label}_{self.model._meta.model_name}_edit"
+        return [path("<uuid:entity_id>/edit/", view, name=name), *super().get_urls()]
+
+    def edit_view(self, request: Any, entity_id: uuid.UUID) -> HttpResponseBase:
+        fields = [each for each in record_form.editable(self.tracked) if each.reference]
+        choices = {each.name: self.choices_of(each, request.member.school) for each in fields}
+        return record_pages.edit(request, self.model, entity_id, choices, self.heading)
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return list(self._columns.values())
+
+    def get_list_display_links(self, request: HttpRequest, list_display: Any) -> list[Any]:
+        links = self.list_display_links or self.list_display[:1]
+        return [self._columns[str(name)] for name in links or ()]
+
+    def get_form(self, request: Any, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        labels = {each.name: each.label for each in self.tracked.fields.values()}
+        return super().get_form(request, obj, change, **{"labels": labels, **kwargs})
+
+    def render_change_form(
+        self, request: Any, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        extra = {"entity_type": self.model._meta.model_name, **(extra_context or {})}
-        return super().changeform_view(request, object_id, form_url, extra)
+        """Add what waits on the record, of everybody."""
+        row = kwargs["obj"]
+        entity_type = self.tracked.entity_type
+        waiting = timeline.of_record(request.member.school, entity_type, row.pk).filter(
+            entity_id=row.pk,
+            became=timeline.Became.WAITING,  # type: ignore[misc]
+        )
+        context["entity_type"] = entity_type
+        context["edit_url"] = reverse(
+            f"admin:{self.model._meta.app_label}_{self.model._meta.model_name}_edit", args=[row.pk]
+        )
+        context["entries"] = timeline_pages.with_badges(timeline.entries(list(waiting)))
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _column(self, name: str) -> Any:
+        """Return a column of the list under its label; one that is no field stays as it is."""
+        field = self.tracked.fields.get(name)
+        if field is None:
+            return name
+
+        @admin.display(description=field.label, ordering=name, empty_value="-")
+        def show(row: Any) -> Any:
+            value = getattr(row, name)
+            return None if value == "" else value
+
+        return show
+
+
+def sorted_by_name(names: Mapping[str, str]) -> dict[str, str]:
+    """Return names by id, in the order in which people look for them."""
+    return dict(sorted(names.items(), key=lambda each: (each[1].casefold(), each[0])))
 
 
 @admin.register(ChangeSet)

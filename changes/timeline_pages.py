@@ -24,7 +24,7 @@ from accounts.models import AuditLog
 from . import naming, registry, timeline
 from .models import Change, ChangeQuerySet, ChangeSet
 from .registry import EXISTS, Tracked
-from .timeline import Became
+from .timeline import Became, Entry
 
 CHANGES_ON_A_PAGE = 50
 
@@ -192,10 +192,15 @@ def _page(
     context |= {
         "filters": filters,
         "page": page,
-        "entries": [(each, BADGES[each.became]) for each in timeline.entries(list(page))],
+        "entries": with_badges(timeline.entries(list(page))),
         "rest_of_query": asked.urlencode(),
     }
     return TemplateResponse(request, "changes/timeline.html", context)
+
+
+def with_badges(told: Sequence[Entry]) -> list[tuple[Entry, str]]:
+    """Return entries as the table of a page takes them: each with how its state looks."""
+    return [(each, BADGES[each.became]) for each in told]
 
 
 def _as_file(

@@ -11,10 +11,10 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from accounts.models import School
+from accounts.models import Membership, School
 from accounts.office import OfficeAdmin
-from changes import naming
-from changes.admin import TrackedAdmin
+from changes import naming, registry
+from changes.admin import TrackedAdmin, sorted_by_name
 
 from . import board_pages, comment_bank, duplicate_pages, extension_pages, extensions, policy
 from .comment_bank_form import BankCommentForm
@@ -82,6 +82,17 @@ class SectionAdmin(TrackedAdmin):
             ),
         ]
         return [*own, *super().get_urls()]
+
+    def choices_of(self, field: registry.Field, school: School) -> dict[str, str]:
+        if field.name == "instructor":
+            members = Membership.objects.filter(
+                school=school, is_active=True, user__is_active=True
+            ).select_related("user")
+            return sorted_by_name({str(each.user_id): str(each.user) for each in members})
+        if field.name == "scale":
+            scales = GradingScale.objects.filter(school=school, retired_at=None)
+            return sorted_by_name({str(each.pk): str(each) for each in scales})
+        return super().choices_of(field, school)
 
     @admin.display(description="marks can be entered until")
     def marks_until(self, row: Section) -> str:

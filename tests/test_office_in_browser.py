@@ -84,6 +84,10 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
             found[f"{name} is too wide"] = page.evaluate("document.documentElement.scrollWidth")
 
     look("start")
+    page.goto(f"{busy.url}/office/grading/coursechangehistory/report/")
+    look("report of sections")
+    page.goto(f"{busy.url}/office/accounts/outboxmessage/")
+    look("messages")
     page.goto(f"{busy.url}/office/review/")
     look("queue")
     page.get_by_text("Find and filter").click()
@@ -128,6 +132,11 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
     look("policy")
     page.goto(f"{busy.url}/office/timeline/section/{busy.people.section}/")
     look("timeline")
+    page.goto(f"{busy.url}/office/grading/section/{busy.people.section}/change/")
+    look("record")
+    page.get_by_role("link", name="Edit").click()
+    expect(page.get_by_role("heading", name="Edit BIO-2")).to_be_visible()
+    look("editing a record")
     page.context.close()
     assert not found, "\n".join(f"{name}: {what}" for name, what in found.items())
 

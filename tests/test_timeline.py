@@ -239,12 +239,14 @@ def test_a_teacher_is_refused(busy):
     assert Browser(busy.t1).get(path(busy)).status_code == 403
 
 
-def test_the_pages_of_records_and_of_reverts_lead_to_timelines(busy):
+def test_the_pages_of_records_of_reverts_and_of_the_review_lead_to_timelines(busy):
     assert path(busy) in page(
         busy.a, reverse("admin:students_student_change", args=[busy.students[0]])
     )
     with enter(busy.school):
         number = Change.objects.get(value="99").exclusions.get().decision.number
+    sheet = reverse("admin:review_sheet", args=[f"section-{busy.section}", busy.t2.user.pk])
+    assert path(busy, "enrollment", busy.marks[0]) in page(busy.a, sheet)
     shown = page(busy.a, reverse("admin:reverted", args=[number]))
     assert path(busy, "enrollment", busy.marks[0]) in shown
 
