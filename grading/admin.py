@@ -16,7 +16,15 @@ from accounts.office import OfficeAdmin
 from changes import naming, registry
 from changes.admin import TrackedAdmin, sorted_by_name
 
-from . import board_pages, comment_bank, duplicate_pages, extension_pages, extensions, policy
+from . import (
+    board_pages,
+    comment_bank,
+    duplicate_pages,
+    extension_pages,
+    extensions,
+    policy,
+    section_report_pages,
+)
 from .comment_bank_form import BankCommentForm
 from .models import (
     BankComment,
@@ -68,7 +76,7 @@ class SectionAdmin(TrackedAdmin):
     list_select_related = ("course", "term", "instructor", "room", "scale")
     search_fields = ("code", "course__code", "course__title", "instructor__name")
     ordering = ("-term__starts_on", "code", "id")
-    readonly_fields = ("marks_until",)
+    readonly_fields = ("marks_until", "changed")
 
     def get_urls(self) -> list[URLPattern]:
         guarded = self.admin_site.admin_view
@@ -79,6 +87,11 @@ class SectionAdmin(TrackedAdmin):
                 "<uuid:section_id>/extend/",
                 guarded(extension_pages.of_class),
                 name="grading_section_extend",
+            ),
+            path(
+                "<uuid:section_id>/changed/",
+                guarded(section_report_pages.of_section),
+                name="grading_section_changed",
             ),
         ]
         return [*own, *super().get_urls()]
@@ -100,6 +113,11 @@ class SectionAdmin(TrackedAdmin):
         until = extension_pages.day(closes_on, "any day")
         at = reverse("admin:grading_section_extend", args=[row.pk])
         return format_html('{} <a href="{}">Extend for this class</a>', until, at)
+
+    @admin.display(description="history")
+    def changed(self, row: Section) -> str:
+        at = reverse("admin:grading_section_changed", args=[row.pk])
+        return format_html('<a href="{}">How it has changed</a>', at)
 
 
 @admin.register(Enrollment)
@@ -184,7 +202,6 @@ class GradeCorrectionAdmin(OfficeAdmin):
 @admin.register(CourseChangeHistory)
 class CourseChangeHistoryAdmin(OfficeAdmin):
     heading = "History of sections"
-    lead = "One row for each field of a section that changed."
     list_display = (
         "changed_at",
         "section_called",
@@ -208,6 +225,18 @@ class CourseChangeHistoryAdmin(OfficeAdmin):
         "decision",
     )
     readonly_fields = ("section_called", "reads_before", "reads_after")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(section_report_pages.report)
+        return [path("report/", view, name="section_report"), *super().get_urls()]
+
+    def changelist_view(self, request: Any, extra_context: Any = None) -> HttpResponse:
+        lead = format_html(
+            "One row for each field of a section that changed. "
+            '<a href="{}">Ask by term, date and direction, and download.</a>',
+            reverse("admin:section_report"),
+        )
+        return super().changelist_view(request, {"lead": lead, **(extra_context or {})})
 
     def names_of(self, rows: Any) -> dict[Any, str]:
         rows = list(rows)
