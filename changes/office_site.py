@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
 from accounts.in_school import in_school
-from accounts.models import Membership
+from accounts.models import Membership, OutboxMessage
 from accounts.office import OfficeAdmin
 
 from . import queue_pages, revert_pages, review_pages, timeline_pages
@@ -113,6 +113,7 @@ class OfficeSite(AdminSite):
             "groups": groups,
             "waiting": waiting.count(),
             "oldest": waiting.aggregate(at=Min("change_set__received_at"))["at"],
+            "given_up": OutboxMessage.objects.given_up().count(),
             "in_force": revert_pages.past_reverts().filter(in_force__gt=0).count(),
             **(extra_context or {}),
         }

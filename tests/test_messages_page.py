@@ -81,6 +81,13 @@ def test_a_message_that_was_given_up_says_why_and_is_sent_again(people, given_up
     assert "Send again" not in page_of(people.a, path_of(given_up))
 
 
+def test_the_start_page_says_that_a_message_was_not_taken(people, given_up):
+    found = f"{LIST}?state=given-up"
+    assert found in page_of(people.a, "/office/")
+    Browser(people.a).send(path_of(given_up, "again"))
+    assert found not in page_of(people.a, "/office/")
+
+
 def test_what_was_sent_or_superseded_is_not_sent_again(people, given_up):
     browser = Browser(people.a)
     for _ in range(2):  # the second press finds a message that waits
