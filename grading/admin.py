@@ -19,6 +19,7 @@ from changes.admin import TrackedAdmin, sorted_by_name
 from . import (
     board_pages,
     comment_bank,
+    correction_pages,
     duplicate_pages,
     extension_pages,
     extensions,
@@ -190,6 +191,10 @@ class GradeCorrectionAdmin(OfficeAdmin):
         "decision",
     )
     readonly_fields = ("enrollment_called",)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(correction_pages.listed)
+        return [path("asked/", view, name="corrections"), *super().get_urls()]
 
     def names_of(self, rows: Any) -> dict[Any, str]:
         return _names(rows, "enrollment")

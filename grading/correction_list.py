@@ -1,0 +1,114 @@
+"""The corrections of marks as the office reads them: who asked, why, from what to what, and what
+each would do to the pupil's average. Call inside a school.
+
+The number of statements does not grow with the corrections.
+"""
+
+import dataclasses
+import uuid
+from collections.abc import Sequence
+
+from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
+
+from accounts.models import Membership
+from changes import naming
+from changes.models import Change
+
+from .gpa import WithCorrection, with_corrections
+from .models import Enrollment, GradeCorrection
+
+WAITING, APPROVED, REJECTED, LAPSED = "waiting", "approved", "rejected", "lapsed"
+STATES = (
+    (WAITING, "awaiting approval"),
+    (APPROVED, "approved"),
+    (REJECTED, "rejected"),
+    (LAPSED, "not asked for any more"),
+)
+"""What can have become of a correction. A pending one whose change was retyped, withdrawn or is
+withheld by a revert is not asked for any more."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """One correction. ``average``: of the pupil, while it waits. ``may_decide``: who looks may."""
+
+    correction: GradeCorrection
+    state: str
+    title: str
+    average: WithCorrection | None
+    may_decide: bool
+
+    @property
+    def state_label(self) -> str:
+        return dict(STATES)[self.state]
+
+
+def corrections(state: str = "") -> QuerySet[GradeCorrection]:
+    """Return all corrections, or those of one state, with their ``state``: what waits first, the
+    oldest on top; then the decided ones, the newest on top."""
+    still_open = Change.objects.filter(
+        school_id=OuterRef("school_id"), pk=OuterRef("change_id")
+    ).open()
+    found = (
+        GradeCorrection.objects.annotate(
+            state=Case(
+                When(status="approved", then=Value(APPROVED)),
+                When(status="rejected", then=Value(REJECTED)),
+                When(Exists(still_open.order_by()), then=Value(WAITING)),
+                default=Value(LAPSED),
+                output_field=CharField(),
+            )
+        )
+        .select_related("submitted_by", "approved_by", "decision")
+        .order_by(
+            Case(When(state=WAITING, then=Value(0)), default=Value(1)),
+            Case(When(state=WAITING, then="submitted_at")),
+            "-submitted_at",
+            "-id",
+        )
+    )
+    return found.filter(state=state) if state else found
+
+
+def about(found: QuerySet[GradeCorrection], sought: str) -> QuerySet[GradeCorrection]:
+    """Return the corrections that have each word of ``sought`` in the name or number of their
+    pupil, in the code of the class, or in the reason."""
+    for word in sought.replace("\x00", "").replace(",", " ").split():
+        on = Enrollment.objects.filter(
+            Q(student__family_name__icontains=word)
+            | Q(student__given_names__icontains=word)
+            | Q(student__number__icontains=word)
+            | Q(section__code__icontains=word)
+        )
+        found = found.filter(Q(enrollment_id__in=on.values("pk")) | Q(reason__icontains=word))
+    return found
+
+
+def rows(found: Sequence[GradeCorrection], *, by: Membership) -> list[Row]:
+    """Return corrections in words, with what the waiting ones would do."""
+    waiting = {each.pk: each for each in found if _state(each) == WAITING}
+    averages = with_corrections(
+        {pk: (each.enrollment_id, each.new_grade) for pk, each in waiting.items()}
+    )
+    titles = naming.titles(("enrollment", each.enrollment_id) for each in found)
+    return [
+        Row(
+            correction=each,
+            state=_state(each),
+            title=titles[each.enrollment_id],
+            average=averages.get(each.pk),
+            may_decide=each.pk in waiting and each.submitted_by_id != by.user_id,
+        )
+        for each in found
+    ]
+
+
+def _state(each: GradeCorrection) -> str:
+    state: str = each.state  # type: ignore[attr-defined]
+    return state
+
+
+def people() -> dict[uuid.UUID, str]:
+    """Return the names of who has ever asked for a correction, by their ids."""
+    asked = GradeCorrection.objects.order_by().values_list("submitted_by_id", flat=True)
+    return naming.people(asked.distinct())
