@@ -16,6 +16,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db.models import Model
 
+from .visible import shows
+
 if TYPE_CHECKING:
     from accounts.models import Membership
 
@@ -265,7 +267,8 @@ def _no_nul(text: str) -> str:
 def text(
     name: str, label: str, *, longest: int = 200, blank: str | None = "", visible: bool = False
 ) -> Field:
-    """A text, kept as typed. ``longest`` in characters; ``visible``: refuse one of spaces only."""
+    """A text, kept as typed; one in which nothing can be seen is blank. ``longest`` in characters;
+    ``visible``: refuse a text that only looks blank, where it names something."""
 
     def clean(typed: str) -> str | None:
         _no_nul(typed)
@@ -274,15 +277,13 @@ def text(
                 f"{label.capitalize()} is too long: {len(typed):,} characters, "
                 f"and {longest:,} is the most."
             )
-        if visible and typed and not any(_shows(character) for character in typed):
-            raise Invalid(f"{label.capitalize()} holds nothing that can be seen.")
-        return typed.replace("\r\n", "\n") or None
+        if not shows(typed):
+            if visible and typed:
+                raise Invalid(f"{label.capitalize()} holds nothing that can be seen.")
+            return None
+        return typed.replace("\r\n", "\n")
 
     return Field(name=name, label=label, clean=clean, blank=blank)
-
-
-def _shows(character: str) -> bool:
-    return not character.isspace() and character.isprintable()
 
 
 def key(name: str, label: str, *, longest: int = 60) -> Field:

@@ -229,6 +229,15 @@ def test_an_empty_cell_changes_nothing(people):
     assert "Nothing would be saved" in shown.content.decode()
 
 
+def test_a_cell_in_which_nothing_can_be_seen_is_empty_and_clears_nothing(people):
+    with enter(people.school):
+        people.stand(people.marks[0], "Reads well.", by=people.t1, field="comment")
+    file = as_csv(["Number", "Comment"], ["101", "\u200b\n"])
+    shown = upload(Browser(people.t1), people, file)
+    assert shown_items(shown) == []
+    assert problems(shown) == []
+
+
 def test_what_is_as_it_was_downloaded_is_nothing_that_was_typed(people):
     with enter(people.school):
         people.t1.types(people.marks[0], "75")

@@ -25,6 +25,7 @@ from changes.propose import (
     withdraw,
 )
 from changes.registry import UnknownName
+from changes.visible import shows
 from grading.models import Enrollment
 from students.models import Student
 from tests.cast import SATURDAY_NIGHT, judged, only, open_changes
@@ -662,6 +663,46 @@ def test_a_detail_that_its_field_does_not_take_is_refused_with_a_reason(
     assert 10 < len(saved.refused[0].refused) < 200
 
 
+NOTHING_SEEN = [
+    "\n",
+    "\r\n",
+    " \t\u00a0",
+    "\u200b\u2060\ufeff",
+    "\u3164",
+    "\u2800",
+    "\ufe0f",
+    "\u0085\x1b",
+]
+
+
+@pytest.mark.parametrize("text", NOTHING_SEEN, ids=ascii)
+def test_a_text_in_which_nothing_can_be_seen_is_blank(inside, text):
+    people = inside
+    mark = people.marks[0]
+    saved = people.t1.types(mark, text, field="comment")
+    assert [change.value for change in saved.changes] == [None]
+    people.stand(mark, "Reads well.", by=people.t1, field="comment")
+    people.stand(mark, text, by=people.t1, field="comment")
+    assert Enrollment.objects.get(pk=mark).comment == ""
+
+
+@pytest.mark.parametrize(
+    "text", [".", "\u0301", "\u200d\U0001faea", "\u0600", "\ue000", " a\n"], ids=ascii
+)
+def test_whatever_shows_a_sign_is_kept_as_it_was_typed(inside, text):
+    saved = inside.t1.types(inside.marks[0], text, field="comment")
+    assert [change.value for change in saved.changes] == [text]
+
+
+def test_a_comment_of_a_line_break_that_was_approved_long_ago_stays_a_fact(inside, monkeypatch):
+    people = inside
+    with monkeypatch.context() as then:
+        then.setattr(registry, "shows", bool)
+        people.stand(people.marks[0], "\n", by=people.t1, field="comment")
+    assert Enrollment.objects.get(pk=people.marks[0]).comment == "\n"
+    assert people.is_equal()
+
+
 def naughty(folder):
     lines = (folder / "naughty_strings" / "blns.txt").read_text(encoding="utf-8").split("\n")
     texts = {line for line in lines if line and not line.startswith("#")}
@@ -701,8 +742,9 @@ def test_every_naughty_line_survives_as_a_name_and_a_comment_or_is_refused_with_
         lost = (student.pk, "family_name") in refused
         assert student.family_name == ("" if lost else pupils[student.pk])
     for enrolment in Enrollment.objects.filter(student_id__in=pupils):
-        lost = (enrolment.pk, "comment") in refused
-        assert enrolment.comment == ("" if lost else pupils[enrolment.student_id])
+        text = pupils[enrolment.student_id]
+        lost = (enrolment.pk, "comment") in refused or not shows(text)
+        assert enrolment.comment == ("" if lost else text)
     assert people.is_equal()
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from python_calamine import CalamineError, CalamineWorkbook
 
 from changes.formulas import unguarded
+from changes.visible import shows
 from grading.files.cells import FILE_WORDS, letters, text_of
 from grading.oneroster.archive import DAMAGED, NO_ZIP
 
@@ -94,7 +95,7 @@ def _table(rows: Iterable[list[str]]) -> Table:
         texts = {
             name: unguarded(row[at])
             for name, at in columns.items()
-            if at < len(row) and row[at].strip()
+            if at < len(row) and shows(row[at])
         }
         if texts:
             lines.append(Line(n, texts))
