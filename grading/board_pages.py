@@ -190,20 +190,28 @@ def _shown(each: Progress, today: dt.date, reminded: dict[uuid.UUID, OutboxMessa
 
 
 def _groups(shown: Sequence[Shown], by: str) -> list[tuple[str, list[Shown]]]:
-    headings = {
-        "teacher": _teacher,
-        "course": lambda each: str(each.section.course),
-        "due": lambda each: (
-            date_format(each.closes_on, "j F Y") if each.closes_on else "no last day"
-        ),
-    }
-    orders = {"due": lambda each: (each.progress.closes_on or dt.date.max).isoformat()}
-    heading = headings[by]
-    order = orders.get(by, lambda each: heading(each.progress).casefold())
-    found: dict[str, list[Shown]] = {}
-    for each in sorted(shown, key=order):
-        found.setdefault(heading(each.progress), []).append(each)
-    return list(found.items())
+    """Return the classes under headings, in their order. People of one name stay apart."""
+    found: dict[tuple[str, str], list[Shown]] = {}
+    labels = {}
+    for each in shown:
+        key, label = _heading(each.progress, by)
+        found.setdefault(key, []).append(each)
+        labels[key] = label
+    return [(labels[key], found[key]) for key in sorted(found)]
+
+
+def _heading(each: Progress, by: str) -> tuple[tuple[str, str], str]:
+    """Return under what a class stands, as a key in the order of the headings, and in words."""
+    if by == "due":
+        day = each.closes_on
+        return (day.isoformat() if day else "none", ""), (
+            date_format(day, "j F Y") if day else "no last day"
+        )
+    if by == "course":
+        label, key = str(each.section.course), str(each.section.course_id)
+    else:
+        label, key = _teacher(each), _teacher_key(each)
+    return (label.casefold(), key), label
 
 
 def _teacher(each: Progress) -> str:

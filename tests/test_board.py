@@ -209,6 +209,22 @@ def test_the_board_is_filtered(three, query, found):
     assert rows(board_of(three.a, f"?{query}")) == found
 
 
+@pytest.mark.parametrize(
+    ("by", "headings"),
+    [
+        ("teacher", ["nobody", "T1 Teacher", "T1 Teacher"]),
+        ("course", ["BIO Biology"]),
+        ("due", ["no last day"]),
+        ("nonsense", []),
+    ],
+)
+def test_the_picture_is_grouped_and_people_of_one_name_stay_apart(three, by, headings):
+    type(three.t2.user).objects.filter(pk=three.t2.user.pk).update(name=three.t1.user.name)
+    page = board_of(three.a, f"?by={by}")
+    picture = page.partition('<dl class="board">')[2].partition("</dl>")[0]
+    assert re.findall(r"<dt>([^<]*)</dt>", picture) == headings
+
+
 def test_classes_are_late_once_their_last_day_has_passed_and_until_they_are_handed_in(three):
     with enter(three.school):
         closes(three, "2020-01-01")
