@@ -107,12 +107,24 @@ class ChangeSetAdmin(OfficeAdmin):
     heading = "Change sets"
     lead = "One for each save by one person."
     group = "Ledger"
-    list_display = ("received_at", "initiator", "ip", "source", "reason")
+    list_display = ("received_at", "who", "address", "way", "reason")
     list_filter = ("source", "received_at")
     list_select_related = ("initiator",)
     search_fields = ("initiator__name", "initiator__email", "=ip")
     exclude = ("school", "idempotency_key")
     ordering = ("-received_at", "-id")
+
+    @admin.display(description="who", ordering="initiator__name")
+    def who(self, row: ChangeSet) -> Any:
+        return row.initiator
+
+    @admin.display(description="from the address", ordering="ip")
+    def address(self, row: ChangeSet) -> Any:
+        return row.ip
+
+    @admin.display(description="by way of", ordering="source")
+    def way(self, row: ChangeSet) -> str:
+        return row.get_source_display()
 
 
 @admin.register(Change)
@@ -167,9 +179,13 @@ class DecisionAdmin(OfficeAdmin):
     heading = "Decisions"
     lead = "What was approved, declined, reverted and lifted: by whom, from where, and why."
     group = "Ledger"
-    list_display = ("number", "kind", "decided_by", "rule", "decided_at", "ip", "reason")
+    list_display = ("number", "kind", "decided_by", "rule", "decided_at", "address", "reason")
     list_filter = ("kind", "decided_at")
     list_select_related = ("decided_by",)
     search_fields = ("=number", "decided_by__name", "decided_by__email", "reason")
     exclude = ("school", "idempotency_key")
     ordering = ("-number",)
+
+    @admin.display(description="from the address", ordering="ip")
+    def address(self, row: Decision) -> Any:
+        return row.ip

@@ -278,13 +278,29 @@ def test_a_page_with_much_that_waits_costs_the_same_as_one_with_little(people):
 def test_lists_and_pages_call_fields_what_people_call_them(people, name, headings):
     browser = Browser(people.a)
     page = browser.get(reverse(f"admin:{name}_changelist")).content.decode()
-    shown = [
-        re.sub(r"<[^>]*>", "", each).strip()
-        for each in re.findall(r'<th scope="col"[^>]*>(.*?)</th>', page, re.DOTALL)
-    ]
-    assert shown[: len(headings)] == headings
+    assert headings_of(page)[: len(headings)] == headings
     link = re.search(rf'href="({reverse(f"admin:{name}_changelist")}[0-9a-f-]{{36}}/change/)', page)
     record = browser.get(link[1]).content.decode()
     for heading in headings:
         assert f"<dt>{heading}</dt>" in record
     assert "Source id" not in record
+
+
+def headings_of(page: str) -> list[str]:
+    found = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', page, re.DOTALL)
+    return [re.sub(r"<[^>]*>", "", each).strip() for each in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "headings"),
+    [
+        ("changes_changeset", ["Received at", "Who", "From the address", "By way of", "Reason"]),
+        (
+            "changes_decision",
+            ["Number", "Kind", "Decided by", "Rule", "Decided at", "From the address", "Reason"],
+        ),
+    ],
+)
+def test_the_lists_of_the_ledger_have_headings_in_words(people, name, headings):
+    page = Browser(people.a).get(reverse(f"admin:{name}_changelist")).content.decode()
+    assert headings_of(page) == headings
