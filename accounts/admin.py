@@ -5,15 +5,16 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from . import outbox, people
+from . import freezing, new_password, outbox, people
 from .in_school import MemberRequest
-from .models import AuditLog, Membership, OutboxMessage
+from .models import AuditLog, Membership, OutboxMessage, User
 from .office import OfficeAdmin
 
 
@@ -46,7 +47,7 @@ class PeopleAdmin(OfficeAdmin):
     heading = "People"
     lead = "Who teaches here, and who is the office. Nobody is deleted: who leaves is deactivated."
     group = "People and policy"
-    list_display = ("name", "email", "role", "is_active")
+    list_display = ("name", "email", "role", "is_active", "frozen_at")
     list_display_links = ("name", "email")
     list_filter = ("role", "is_active")
     list_select_related = ("user",)
@@ -66,6 +67,22 @@ class PeopleAdmin(OfficeAdmin):
     @admin.display(description="e-mail", ordering="user__email")
     def email(self, row: Membership) -> str:
         return row.user.email
+
+    def get_urls(self) -> list[URLPattern]:
+        acts = {
+            "freeze": self.freeze_view,
+            "unfreeze": self.unfreeze_view,
+            "new-password": self.new_password_view,
+        }
+        own = [
+            path(
+                f"<uuid:membership_id>/{act}/",
+                self.admin_site.admin_view(view),
+                name=f"accounts_membership_{act.replace('-', '_')}",
+            )
+            for act, view in acts.items()
+        ]
+        return [*own, *super().get_urls()]
 
     def add_view(self, request: Any, *args: Any, **options: Any) -> HttpResponse:
         form = PersonForm(request.POST or None, initial={"role": Membership.Role.TEACHER})
@@ -112,7 +129,65 @@ class PeopleAdmin(OfficeAdmin):
             title=str(member.user),
             button="Save",
             facts=facts,
-            member_id=member.pk,
+            person=member,
+        )
+
+    def freeze_view(self, request: Any, membership_id: uuid.UUID) -> HttpResponse:
+        member = self._person(request, membership_id)
+        if request.method == "POST":
+            reason = request.POST.get("reason", "").replace("\x00", "")
+            try:
+                freezing.freeze(member, by=request.member, origin=request.origin, reason=reason)
+            except freezing.MayNotFreeze as refusal:
+                messages.error(request, str(refusal))
+            else:
+                messages.success(
+                    request,
+                    f"The account of {member.user} is frozen: it saves nothing more here.",
+                )
+        return redirect("admin:accounts_membership_change", membership_id)
+
+    def unfreeze_view(self, request: Any, membership_id: uuid.UUID) -> HttpResponse:
+        member = self._person(request, membership_id)
+        if request.method == "POST":
+            try:
+                freezing.unfreeze(member, by=request.member, origin=request.origin)
+            except freezing.MayNotFreeze as refusal:
+                messages.error(request, str(refusal))
+            else:
+                messages.success(
+                    request,
+                    f"The account of {member.user} can be used again. What was held awaits "
+                    "approval now.",
+                )
+        return redirect("admin:accounts_membership_change", membership_id)
+
+    def new_password_view(self, request: Any, membership_id: uuid.UUID) -> HttpResponse:
+        member = self._person(request, membership_id)
+        if request.method == "POST":
+            try:
+                new_password.force(member, by=request.member, origin=request.origin)
+            except new_password.MayNotForce as refusal:
+                messages.error(request, str(refusal))
+            else:
+                # Not before: a mail server that is away must not keep the old password in use.
+                transaction.on_commit(lambda: _send_link(request, member.user))
+        return redirect("admin:accounts_membership_change", membership_id)
+
+    def _person(self, request: Any, membership_id: uuid.UUID) -> Membership:
+        rows = self.get_queryset(request).select_related("user", "school")
+        return get_object_or_404(rows, pk=membership_id)
+
+
+def _send_link(request: MemberRequest, user: User) -> None:
+    done = f"{user} is signed out everywhere, and the password of the account is gone."
+    if new_password.send_link(user, request):
+        messages.success(request, f"{done} A link to set a new one was sent to {user.email}.")
+    else:
+        messages.warning(
+            request,
+            f"{done} The mail with the link could not be sent: tell them to ask for it by "
+            "“Forgotten your password” on the sign-in page.",
         )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -35,6 +35,17 @@ View = Callable[..., HttpResponseBase]
 
 class Refused(PermissionDenied):
     """The person may not do this. The message is for them; the refusal goes to the audit log."""
+
+
+class Frozen(Refused):
+    """The office of the school has frozen the account."""
+
+    def __init__(self, school: School) -> None:
+        super().__init__(
+            f"The office of {school} has frozen your account. Nothing was saved. Ask the office: "
+            "it tells you why, and can unfreeze the account. What you have typed into a page stays "
+            "there while the page is open."
+        )
 
 
 class MemberRequest(HttpRequest):
@@ -76,9 +87,10 @@ def current_membership(request: HttpRequest) -> Membership | None:
     """Return the membership that the session is at work in, or None for a person without one."""
     memberships = memberships_of(request)
     chosen = request.session.get(SCHOOL_IN_SESSION)
+    usable = [each for each in memberships if not each.is_frozen] or memberships
     member = next(
         (each for each in memberships if str(each.school_id) == chosen),
-        memberships[0] if memberships else None,
+        usable[0] if usable else None,
     )
     # For the page's menu, which offers to switch, without asking again.
     request.other_schools = [each.school for each in memberships if each != member]  # type: ignore[attr-defined]
@@ -94,9 +106,10 @@ def in_school(role: Membership.Role | None = None) -> Callable[[View], View]:
     """Decorate a view that belongs to a school.
 
     The view gets ``request.member`` (Membership with school and user) and ``request.origin``.
-    Anonymous people are sent to sign in; people without the role (office includes teacher), a
-    POST rendered for another school, and a view that raises ``Refused`` or ``PermissionDenied``
-    answer 403 or 409 and leave a row in the audit log, written after the rollback.
+    Anonymous people are sent to sign in; people without the role (office includes teacher), whose
+    account is frozen, a POST rendered for another school, and a view that raises ``Refused`` or
+    ``PermissionDenied`` answer 403 or 409 and leave a row in the audit log, written after the
+    rollback.
     """
 
     def decorate(view: View) -> View:
@@ -121,7 +134,8 @@ def in_school(role: Membership.Role | None = None) -> Callable[[View], View]:
             except PermissionDenied as refusal:
                 reason = str(refusal) or "You may not open this page."
                 _record_refusal(request, member, reason)
-                return _refusal(request, reason, 409 if isinstance(refusal, WrongSchool) else 403)
+                status = 409 if isinstance(refusal, WrongSchool) else 403
+                return refusal_page(request, reason, status=status)
             except Http404:
                 _record_refusal(request, member, f"not found: {request.path}")
                 raise
@@ -137,6 +151,8 @@ class WrongSchool(Refused):
 
 
 def _check(request: HttpRequest, member: Membership, role: Membership.Role | None) -> None:
+    if member.is_frozen:
+        raise Frozen(member.school)
     if role == Membership.Role.OFFICE and not member.is_office:
         raise Refused(
             "This page is for the office. Ask the office to do it, or to change your role."
@@ -175,7 +191,8 @@ def _finish(response: Any) -> HttpResponseBase:
     return response
 
 
-def _refusal(request: Any, reason: str, status: int) -> HttpResponseBase:
+def refusal_page(request: Any, reason: str, *, status: int = 403) -> HttpResponse:
+    """Return the page that says why, or what of it stands among the notices of a page."""
     response = render(request, "accounts/refused.html", {"reason": reason}, status=status)
     # In a page of htmx it must not take the place of a field with what somebody typed there.
     response["HX-Retarget"], response["HX-Reswap"] = "#notices", "innerHTML"

@@ -125,6 +125,9 @@ class Membership(models.Model):
     ``decided_by_mail``: how often they are mailed what was decided about their changes.
     ``decided_seen``, ``decided_mailed``: the number of the last decision of which they have said
     that they have seen it, and up to which they were mailed.
+
+    ``frozen_at``: since when the office lets nobody in by this account, whom it may not belong to
+    any more; what waits of it is held. Who froze it and unfroze it when is in the audit log.
     """
 
     class Role(models.TextChoices):
@@ -147,6 +150,16 @@ class Membership(models.Model):
     decided_by_mail = models.CharField(max_length=7, choices=Mail, default=Mail.DAILY)
     decided_seen = models.PositiveIntegerField(default=0)
     decided_mailed = models.PositiveIntegerField(default=0)
+    frozen_at = models.DateTimeField(null=True)
+    frozen_by = models.ForeignKey(
+        User,
+        on_delete=models.DO_NOTHING,
+        null=True,
+        related_name="+",
+        db_constraint=False,  # the database has it as (school, frozen_by): see the migration
+        db_index=False,
+    )
+    frozen_because = models.TextField(blank=True)
 
     class Meta:
         constraints = (
@@ -160,6 +173,12 @@ class Membership(models.Model):
                 name="membership_decided_by_mail_known",
                 condition=models.Q(decided_by_mail__in=["daily", "at once", "never"]),
             ),
+            models.CheckConstraint(
+                name="membership_frozen_by_somebody",
+                condition=models.Q(frozen_at__isnull=True, frozen_by__isnull=True)
+                | models.Q(frozen_at__isnull=False, frozen_by__isnull=False)
+                & ~models.Q(frozen_by=models.F("user")),
+            ),
         )
 
     def __str__(self) -> str:
@@ -168,6 +187,10 @@ class Membership(models.Model):
     @property
     def is_office(self) -> bool:
         return self.role == self.Role.OFFICE
+
+    @property
+    def is_frozen(self) -> bool:
+        return self.frozen_at is not None
 
 
 class AuditLog(models.Model):

@@ -53,7 +53,11 @@ def change(
         LastOfOffice: no active person of the office would be left.
     """
     office = Membership.objects.select_for_update(of=("self",)).filter(
-        school=member.school, role=Membership.Role.OFFICE, is_active=True, user__is_active=True
+        school=member.school,
+        role=Membership.Role.OFFICE,
+        is_active=True,
+        user__is_active=True,
+        frozen_at=None,
     )
     others = [each for each in office.order_by("id") if each.pk != member.pk]
     if not others and not (role == Membership.Role.OFFICE and is_active):

@@ -17,11 +17,11 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db.models.signals import post_save
 from django.dispatch import receiver
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from . import audit
-from .in_school import enter
+from .in_school import Frozen, enter, refusal_page
 from .models import AuditLog, Membership, User
 from .origin import SESSION_LABEL, Origin, client_ip, origin_of
 
@@ -44,6 +44,13 @@ class Adapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
+    def pre_login(
+        self, request: HttpRequest, user: AbstractBaseUser, **kwargs: Any
+    ) -> HttpResponse | None:
+        """Refuse whose account is closed, or frozen in every school."""
+        closed = super().pre_login(request, user, **kwargs)
+        return closed or _refuse_frozen(request, user)
+
     def is_ajax(self, request: HttpRequest) -> bool:
         # allauth's answers in JSON carry the form's values; pages are all that is needed here.
         return False
@@ -65,6 +72,31 @@ class Adapter(DefaultAccountAdapter):
 
 def _mail_failed() -> Any:
     return render(context.request, "accounts/mail_failed.html", status=503)
+
+
+def _refuse_frozen(request: HttpRequest, user: AbstractBaseUser) -> HttpResponse | None:
+    memberships = _memberships(user)
+    if not memberships or not all(each.is_frozen for each in memberships):
+        return None
+    origin = origin_of(request)
+    for each in memberships:
+        with enter(each.school):
+            audit.record(
+                AuditLog.Event.REFUSAL,
+                origin=origin,
+                school=each.school,
+                user=each.user,
+                detail="sign-in: the account is frozen",
+            )
+    return refusal_page(request, str(Frozen(memberships[0].school)))
+
+
+def _memberships(user: AbstractBaseUser | None) -> list[Membership]:
+    """Return what a person is, where they are active."""
+    if user is None:
+        return []
+    mine = Membership.objects.select_related("school", "user").filter(user_id=user.pk)
+    return list(mine.filter(is_active=True).order_by("id"))
 
 
 @receiver(user_logged_in)
@@ -104,12 +136,7 @@ def _record(
 ) -> None:
     """Write the row once in each school that the person is active in, else once in none."""
     person = user if isinstance(user, User) else None
-    schools = [
-        membership.school
-        for membership in Membership.objects.select_related("school")
-        .filter(user=person, is_active=True)
-        .order_by("id")
-    ]
+    schools = [membership.school for membership in _memberships(person)]
     for school in schools:
         with enter(school):
             audit.record(event, origin=origin, school=school, user=person, detail=detail)

@@ -50,7 +50,7 @@ class AlreadyDone(Exception):
 
 
 class MayNotDecide(Exception):
-    """Who asks is no active member of this school's office."""
+    """Who asks is no active member of this school's office, or their account is frozen."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,7 +248,10 @@ def lock(school: School) -> LedgerHead:
             """,
             [school.pk, bytes(32)],
         )
-    return LedgerHead.objects.select_for_update().get(pk=school.pk)
+    # With it the row of the school, by which accounts.freezing waits for who is deciding. (NO KEY:
+    # rows that refer to the school are written meanwhile.)
+    heads = LedgerHead.objects.select_related("school")
+    return heads.select_for_update(of=("self", "school"), no_key=True).get(pk=school.pk)
 
 
 def lock_authors(school: School, author_ids: Iterable[uuid.UUID]) -> None:
@@ -307,6 +310,8 @@ def _clashes_of(
 
 def _check_office(by: Membership, school: School) -> None:
     now = Membership.objects.select_related("user").get(pk=by.pk)
+    if now.is_frozen:
+        raise MayNotDecide("The office has frozen your account in this school.")
     if now.school_id != school.pk or not (now.is_active and now.user.is_active and now.is_office):
         raise MayNotDecide("Only an active member of this school’s office decides.")
 

@@ -149,6 +149,7 @@ def _refused(school: School, some: Sequence[Judged]) -> Told:
         Why.CONFLICT: Flag.CONFLICT,
         Why.PREREQUISITE: Flag.BUILDS,
         Why.SECOND_PERSON: Flag.CANNOT,
+        Why.FROZEN: Flag.CANNOT,
         Why.INVALID: Flag.CANNOT,
         Why.REASON: Flag.STANDS,
     }

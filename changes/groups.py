@@ -10,12 +10,12 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from accounts.models import Membership
+from accounts.models import Membership, School
 
 from . import flags, judgement, naming, registry
 from .flags import Flag, Mark
 from .judgement import Judged
-from .models import Change
+from .models import Change, ChangeQuerySet
 from .registry import EXISTS
 
 
@@ -94,12 +94,43 @@ class Heap:
         return [(flag, counted[flag]) for flag in Flag if counted[flag]]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Held:
+    """How much waits of an account that is frozen, and is kept out of the queue."""
+
+    member: Membership
+    count: int
+
+
+def held(school: School) -> list[Held]:
+    """Return what is held of each account that is frozen, if anything, by name."""
+    frozen = Membership.objects.filter(school=school, frozen_at__isnull=False)
+    members = {each.user_id: each for each in frozen.select_related("user")}
+    if not members:
+        return []
+    # Picked here, for the reason that ``waiting`` says.
+    counts = Counter(Change.objects.open().order_by().values_list("author_id", flat=True))
+    found = [
+        Held(member=member, count=counts[author_id])
+        for author_id, member in members.items()
+        if counts[author_id]
+    ]
+    return sorted(found, key=lambda each: str(each.member.user).casefold())
+
+
+def not_held(school: School) -> ChangeQuerySet:
+    """Return the open changes that can be decided on: of all authors but those whose account is
+    frozen."""
+    frozen = Membership.objects.filter(school=school, frozen_at__isnull=False)
+    return Change.objects.open().exclude(author_id__in=list(frozen.values_list("user", flat=True)))
+
+
 def waiting(*, by: Membership, author_id: uuid.UUID | None = None) -> list[Item]:
     """Return all that waits, or what waits of one author, in the order of submission, with what
-    ``by`` should know of it."""
+    ``by`` should know of it. What is held is left out."""
     # Of one author the ids are picked here: told who it is, a planner without good statistics
     # compares each of their changes with each other one, to see whether it was typed later.
-    opened = Change.objects.open().order_by().values_list("id", "author_id")
+    opened = not_held(by.school).order_by().values_list("id", "author_id")
     ids = [pk for pk, author in opened if author_id in (None, author)]
     judged = judgement.load(by.school, ids)
     return items_of(judged, marks=flags.marks_on(by.school, judged, by=by))

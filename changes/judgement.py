@@ -25,6 +25,7 @@ class Why(enum.Enum):
 
     DECIDED = "decided"
     NOT_OPEN = "not open"
+    FROZEN = "account frozen"
     CHANGED = "changed since you looked"
     CONFLICT = "conflict"
     PREREQUISITE = "prerequisite"
@@ -75,6 +76,7 @@ class Judged:
     decided_at: dt.datetime | None
     author_is_office: bool
     author_is_active: bool
+    author_is_frozen: bool
     by: Membership | None = None
     school: School | None = None
     insisted: bool = False
@@ -125,7 +127,7 @@ def load(
                              and x.lifted_by_id is null),
                    later.id, head.id, head.value,
                    coalesce(nullif(u.name, ''), u.email), d.decided_at, m.role = 'office',
-                   m.is_active and w.is_active
+                   m.is_active and w.is_active, m.frozen_at is not null
             from changes_change c
             join changes_changeset s on s.school_id = c.school_id and s.id = c.change_set_id
             join accounts_membership m on m.school_id = c.school_id and m.user_id = c.author_id
@@ -200,6 +202,12 @@ def _judge_openness(each: Judged) -> None:
     elif each.superseded_by:
         each.refuse(
             Why.CHANGED, "Its author has typed something newer, or withdrew it, since you looked."
+        )
+    elif each.author_is_frozen:
+        each.refuse(
+            Why.FROZEN,
+            "Its author’s account is frozen: nothing of it is decided. Unfreeze the account first, "
+            "or revert what was done with it.",
         )
 
 

@@ -16,7 +16,7 @@ from accounts.models import Membership, OutboxMessage
 from accounts.office import OfficeAdmin
 
 from . import queue_pages, revert_pages, review_pages, timeline_pages
-from .models import Change
+from .groups import not_held
 
 # Sign-in, sign-out and passwords are allauth's, once for everybody; the rest serves widgets and
 # lists that no page here has.
@@ -95,7 +95,7 @@ class OfficeSite(AdminSite):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
         """What waits, and the way to everything else."""
-        waiting = Change.objects.open()
+        waiting = not_held(request.member.school)  # type: ignore[attr-defined]
         pages = [(model, page) for model, page in self._registry.items()]
         groups = [
             (

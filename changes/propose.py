@@ -20,7 +20,7 @@ from django.db.models import Max
 from psycopg import sql
 
 from accounts.ids import new_id
-from accounts.in_school import Refused
+from accounts.in_school import Frozen, Refused
 from accounts.models import Membership
 from accounts.origin import Origin
 
@@ -245,12 +245,15 @@ def lock_author(by: Membership) -> None:
 
     Raises:
         MayNotPropose: the member, or the person, has been deactivated.
+        Frozen: the office has frozen the account.
     """
     now = (
         Membership.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("user")
+        .select_related("user", "school")
         .get(pk=by.pk)
     )
+    if now.is_frozen:
+        raise Frozen(now.school)
     if not (now.is_active and now.user.is_active):
         raise MayNotPropose(
             "Your account in this school has been closed. Nothing was saved: ask the office."

@@ -114,6 +114,7 @@ def queue(request: MemberRequest) -> HttpResponseBase:
     context = {
         "filters": filters,
         "nothing_waits": not items,
+        "held": groups.held(request.member.school),
         "page": page,
         "rest_of_query": asked.urlencode(),
         "ordinary": ids_of(ordinary),
@@ -142,9 +143,9 @@ class Row:
 @require_safe
 def sheet(request: MemberRequest, group: str, author_id: uuid.UUID) -> HttpResponseBase:
     """What waits in one group by one author, record by record."""
-    author = get_object_or_404(
+    member = get_object_or_404(
         Membership.objects.select_related("user"), school=request.member.school, user_id=author_id
-    ).user
+    )
     here = in_group(group, author_id, by=request.member)
     flag = request.GET.get("flag", "")
     chosen = [item for item in here if wears(item, flag)]
@@ -154,7 +155,8 @@ def sheet(request: MemberRequest, group: str, author_id: uuid.UUID) -> HttpRespo
     heap = groups.heaps(here)[0] if here else None
     context = {
         "heap": heap,
-        "author": author,
+        "author": member.user,
+        "held": member if member.is_frozen else None,
         "page": page,
         "rows": list(page),
         "rest_of_query": f"flag={flag}" if flag in (ANY, NONE, *Flag.values) else "",
