@@ -174,13 +174,19 @@ def drafts_of(details: Sequence[Detail], typed: Mapping[str, str]) -> list[Draft
 
 
 def change_details(drafts: Sequence[Draft], *, by: Membership, origin: Origin, key: str) -> Saved:
-    """Propose what was typed into a form of details, all of it or nothing.
+    """Propose what was typed into a form of details, all of it or nothing. What stands, typed over
+    one's own waiting value, takes that back.
 
     Raises NothingSaved.
     """
     facts = sorted(f"{draft.entity_id} {draft.field}={draft.typed}" for draft in drafts)
     return propose(
-        drafts, by=by, origin=origin, whole=True, idempotency_key=key_of("details", key, *facts)
+        drafts,
+        by=by,
+        origin=origin,
+        whole=True,
+        take_back=True,
+        idempotency_key=key_of("details", key, *facts),
     )
 
 

@@ -150,6 +150,34 @@ def test_ones_own_waiting_value_is_in_the_field_and_says_so(people):
     assert theirs["family_name"] == "Abbott"
 
 
+def test_typing_what_stands_over_ones_own_waiting_value_withdraws_it(people):
+    path = pupil_path(people)
+    with enter(people.school):
+        people.t1.changes_cell("student", people.students[0], family_name="Abbot", home_group="10B")
+    browser, form = opened(people.t1, path)
+    typed = form | {"family_name": "Abbott", "home_group": "", "year_level": "10"}
+    page = words(browser.post(path, typed, follow=True))
+    assert "1 detail was saved and awaits approval." in page
+    assert "2 details that waited are withdrawn: what stands is as you typed it." in page
+    assert waiting(people, people.students[0]) == {"year_level": "10"}
+    _, form = opened(people.t1, path)
+    assert (form["family_name"], form["home_group"]) == ("Abbott", "")
+
+
+def test_a_detail_cleared_of_an_own_new_pupil_is_withdrawn_and_the_pupil_stays(people):
+    with enter(people.school):
+        new = people.t1.creates("student", family_name="Ashdown", home_group="10B")
+        place = people.t1.enrols(new, people.section)
+    path = pupil_path(people, place)
+    browser, form = opened(people.t1, path)
+    page = words(browser.post(path, form | {"home_group": ""}, follow=True))
+    assert "1 detail that waited is withdrawn" in page
+    assert waiting(people, new) == {"exists": "true", "family_name": "Ashdown"}
+    with enter(people.school):
+        people.a.approves(*people.open_of(new))
+        assert Student.objects.get(pk=new).home_group == ""
+
+
 def approved(people, **values: str) -> None:
     with enter(people.school):
         changes = people.t2.changes_cell("student", people.students[0], **values).changes

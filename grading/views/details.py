@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.in_school import MemberRequest, in_school
 from changes import overlay
 from changes.overlay import Record
-from changes.propose import NothingSaved
+from changes.propose import NothingSaved, Saved
 from grading.access import access_section, is_own, note_visit
 from grading.details import (
     OF_PUPIL,
@@ -77,7 +77,7 @@ def _edit(
         except NothingSaved as refusal:
             form.add_refusals(refusal.drafts)
         else:
-            _tell(request, len(saved.changes))
+            _tell(request, saved)
             return redirect(back)
     if sent is None:
         note_visit(request, section)
@@ -87,10 +87,21 @@ def _edit(
     return TemplateResponse(request, "grading/details.html", context, status=status)
 
 
-def _tell(request: MemberRequest, count: int) -> None:
-    if not count:
-        messages.info(request, "Nothing was changed, so nothing was saved.")
-    elif count == 1:
-        messages.success(request, "1 detail was saved and awaits approval.")
+def _tell(request: MemberRequest, saved: Saved) -> None:
+    withdrawn = len(saved.withdrawn)
+    count = len(saved.changes) - withdrawn
+    told = []
+    if count == 1:
+        told.append("1 detail was saved and awaits approval.")
+    elif count:
+        told.append(f"{count} details were saved and await approval.")
+    if withdrawn == 1:
+        told.append("1 detail that waited is withdrawn: what stands is as you typed it.")
+    elif withdrawn:
+        told.append(
+            f"{withdrawn} details that waited are withdrawn: what stands is as you typed it."
+        )
+    if told:
+        messages.success(request, " ".join(told))
     else:
-        messages.success(request, f"{count} details were saved and await approval.")
+        messages.info(request, "Nothing was changed, so nothing was saved.")
