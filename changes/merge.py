@@ -42,7 +42,7 @@ class MergeChanged(Exception):
 class Pair:
     """One cell of which both records have a value, or just the other one: ``kept`` is that of the
     record that stays, ``entity_id``; ``other`` that of the one that goes. ``taken``: the other one
-    takes its place."""
+    takes its place; ``fixed``: nobody chooses, since it changes only with a second person."""
 
     entity_type: str
     entity_id: uuid.UUID
@@ -50,11 +50,12 @@ class Pair:
     kept: str | None
     other: str
     taken: bool
+    fixed: bool = False
 
     @property
     def differs(self) -> bool:
         """Whether somebody has to choose."""
-        return self.kept is not None and self.kept != self.other
+        return self.kept is not None and self.kept != self.other and not self.fixed
 
     @property
     def key(self) -> str:
@@ -110,8 +111,8 @@ def merge(
         token: of the rehearsal that was confirmed; None takes things as they are.
 
     Raises:
-        CannotMerge: there is no such record, the one to keep waits while the other one stands, or
-            the result would clash.
+        CannotMerge: there is no such record, the one to keep waits while the other one stands, the
+            result would clash, or a value would go that changes only with a second person.
         NotApproved: what refers to the duplicate, or the survivor, cannot be approved.
         MergeChanged: what was confirmed is no longer so.
     """
@@ -227,9 +228,11 @@ class _Plan:
 
 @dataclasses.dataclass(frozen=True)
 class _Found:
-    """A record: its values, those that wait of it by cell, and those that it would come with."""
+    """A record: its values as they stand, those that stand or else wait, what waits of it by cell,
+    and the changes that it would come with."""
 
     id: uuid.UUID
+    standing: dict[str, str | None]
     values: dict[str, str | None]
     waiting: dict[str, list[uuid.UUID]]
     creation_ids: list[uuid.UUID]
@@ -253,13 +256,14 @@ def _plan(
                 if each.values[field.name] == str(survivor_id)
                 for key in _keys(referring, field.name, each)
             }
+            guarded = _guarded(referring, here) if twins else set()
             for record in here:
                 if record.values[field.name] != str(duplicate_id):
                     continue
                 mine = _keys(referring, field.name, record)
                 twin = next((twins[key] for key in mine if key in twins), None)
                 if twin:
-                    _pair(plan, referring, record, twin, overwrite)
+                    _pair(plan, referring, record, twin, overwrite, guarded)
                     plan.set_aside += [pk for ids in record.waiting.values() for pk in ids]
                 else:
                     plan.open_ids += record.creation_ids
@@ -268,26 +272,55 @@ def _plan(
     return plan
 
 
+def _guarded(tracked: registry.Tracked, records: Iterable[_Found]) -> set[Cell]:
+    """Return the cells of these records whose value changes only with a second person."""
+    cleared = [
+        Draft(entity_type=tracked.entity_type, entity_id=each.id, field=name, typed=None)
+        for each in records
+        for name, value in each.standing.items()
+        if value is not None and name in tracked.fields
+    ]
+    tracked.rules.need_two_people(cleared)
+    return {(draft.entity_id, draft.field) for draft in cleared if draft.two_people}
+
+
 def _pair(
     plan: _Plan,
     tracked: registry.Tracked,
     record: _Found,
     twin: _Found,
     overwrite: set[Cell],
+    guarded: Collection[Cell] = (),
 ) -> None:
-    """Plan what the survivor's record takes from the one that stays behind."""
+    """Plan what the survivor's record takes from the one that stays behind.
+
+    A guarded value does not go with it, or an enrolment of a made-up twin would change a mark that
+    stands: it takes the place of one that waits.
+
+    Raises:
+        CannotMerge: another guarded value stands on the survivor's record.
+    """
     not_copied = {EXISTS, "status"} | {
         name for names in tracked.natural_keys if len(names) > 1 for name in names
     }
     taken = set()
     told = {(pair.entity_id, pair.field) for pair in plan.pairs}
     for name, value in record.values.items():
+        cell = (twin.id, name)
+        fixed = (record.id, name) in guarded
         kept = twin.values.get(name)
-        if name in not_copied or value in (None, kept) or (twin.id, name) in told:
+        same = twin.standing.get(name) == value if fixed else kept == value
+        if name in not_copied or value is None or same or cell in told:
             continue
-        assert value is not None  # noqa: S101 - for the type checker
-        takes = kept is None or (twin.id, name) in overwrite
-        plan.pairs.append(Pair(tracked.entity_type, twin.id, name, kept, value, takes))
+        if fixed and cell in guarded:
+            label = tracked.field(name).label
+            raise CannotMerge(
+                f"On both a {label} stands, {kept} and {value}, and one of them would go. A "
+                f"{label} that stands changes only with a second person: have the wrong one "
+                "corrected first, so that both are the same."
+            )
+        takes = fixed or kept is None or cell in overwrite
+        plan.pairs.append(Pair(tracked.entity_type, twin.id, name, kept, value, takes, fixed))
         if takes:
             taken.add(name)
             plan.drafts.append(_draft(tracked, twin.id, name, value))
@@ -316,8 +349,10 @@ def _records(tracked: registry.Tracked, ids: set[uuid.UUID]) -> dict[uuid.UUID, 
     """Return records as they stand, and where nothing stands as they wait."""
     values: dict[uuid.UUID, dict[str, str | None]] = defaultdict(dict)
     about = Change.objects.of(tracked.entity_type, *ids)
+    standing: dict[uuid.UUID, dict[str, str | None]] = defaultdict(dict)
     for change in about.effective().order_by("position"):
         values[change.entity_id][change.field] = change.value
+        standing[change.entity_id][change.field] = change.value
     waiting: dict[uuid.UUID, dict[str, list[uuid.UUID]]] = defaultdict(lambda: defaultdict(list))
     for change in about.open().order_by("id"):
         if values[change.entity_id].get(change.field) is None:
@@ -326,7 +361,10 @@ def _records(tracked: registry.Tracked, ids: set[uuid.UUID]) -> dict[uuid.UUID, 
     creations: dict[uuid.UUID, list[uuid.UUID]] = defaultdict(list)
     for change in creation_cells(Change.objects.all(), ids):
         creations[change.entity_id].append(change.pk)
-    return {each: _Found(each, values[each], waiting[each], creations[each]) for each in ids}
+    return {
+        each: _Found(each, standing[each], values[each], waiting[each], creations[each])
+        for each in ids
+    }
 
 
 def _keys(tracked: registry.Tracked, field: str, record: _Found) -> list[tuple[object, ...]]:

@@ -403,3 +403,62 @@ def test_a_merge_and_its_undoing_can_be_done_again(neither):
         undoes(people.b, outcome)
         assert not Enrollment.objects.filter(pk=people.second).exists()
         assert people.is_equal()
+
+
+# A mark that stands. ------------------------------------------------------------------------------
+
+
+def twin_of_ada(people, mark=None):
+    """Let a twin of the first pupil stand, in the same class; with a mark, this stands too."""
+    twin = people.a.creates("student", family_name="Abbott", given_names="Ada B.")
+    enrolment = people.a.enrols(twin, people.section)
+    people.a.approves(*people.open_of(twin, enrolment))
+    if mark:
+        people.stand(enrolment, mark, by=people.t1)
+    return twin, enrolment
+
+
+def test_nobody_changes_a_mark_that_stands_alone_by_merging_the_pupil_into_a_twin(inside):
+    people = inside
+    people.stands("60")
+    twin, enrolment = twin_of_ada(people, "90")
+    ada = people.students[0]
+    for overwrite in ([], [(enrolment, "grade")], [(people.marks[0], "grade")]):
+        for duplicate, survivor in ((ada, twin), (twin, ada)):
+            with pytest.raises(CannotMerge, match="only with a second person"):
+                merges(people.a, duplicate, survivor, overwrite=overwrite)
+    assert (people.grade(people.marks[0]), people.grade(enrolment)) == ("60", "90")
+    # Corrected by two people, both have the same mark, and are merged.
+    people.b.approves(only(people.a.types(enrolment, "60", reason="mixed up")))
+    merges(people.a, twin, ada)
+    assert people.grade(people.marks[0]) == "60"
+    assert people.is_equal()
+
+
+@pytest.mark.parametrize("waiting", ["90", "60"])
+def test_a_mark_that_stands_on_the_one_who_goes_takes_the_place_of_one_that_waits(inside, waiting):
+    people = inside
+    people.stands("60")
+    twin, enrolment = twin_of_ada(people)
+    people.a.types(enrolment, waiting)
+    outcome = merges(people.a, people.students[0], twin)
+    assert [(p.field, p.other, p.taken, p.differs) for p in outcome.pairs if p.fixed] == [
+        ("grade", "60", True, False)
+    ]
+    assert people.grade(enrolment) == "60"
+    assert open_changes() == set()
+    assert people.is_equal()
+    undoes(people.b, outcome)
+    assert (people.grade(people.marks[0]), people.grade(enrolment)) == ("60", None)
+    assert people.is_equal()
+
+
+def test_a_mark_that_stands_goes_to_the_twin_who_has_none(inside):
+    people = inside
+    people.stands("60")
+    twin, enrolment = twin_of_ada(people)
+    outcome = merges(people.a, people.students[0], twin)
+    assert people.grade(enrolment) == "60"
+    undoes(people.b, outcome)
+    assert (people.grade(people.marks[0]), people.grade(enrolment)) == ("60", None)
+    assert people.is_equal()
