@@ -43,6 +43,15 @@ def client_ip(request: HttpRequest) -> str | None:
         return None
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def network_of(ip: str) -> Network:
+    """Return an address as a network: of IPv6 the half that stays with a connection."""
+    address = ipaddress.ip_address(ip)
+    return ipaddress.ip_network(f"{ip}/{32 if address.version == 4 else 64}", strict=False)
+
+
 def origin_of(request: HttpRequest) -> Origin:
     """Return the origin of a browser's request. The session gets its label on first use."""
     label = request.session.get(SESSION_LABEL)

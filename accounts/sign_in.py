@@ -20,7 +20,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from . import audit
+from . import audit, new_sign_in
 from .in_school import Frozen, enter, refusal_page
 from .models import AuditLog, Membership, User
 from .origin import SESSION_LABEL, Origin, client_ip, origin_of
@@ -101,10 +101,14 @@ def _memberships(user: AbstractBaseUser | None) -> list[Membership]:
 
 @receiver(user_logged_in)
 def signed_in(request: HttpRequest, user: AbstractBaseUser, **kwargs: Any) -> None:
-    """Give the session its label and write a row in each of the person's schools."""
+    """Give the session its label and write a row in each of the person's schools; tell them of it
+    when it is not from where, or with what, they sign in."""
     # A new label, also when the session was in use: the ledger tells one sign-in from the next.
     request.session[SESSION_LABEL] = uuid.uuid4().hex
-    _record(AuditLog.Event.SIGN_IN, origin=origin_of(request), user=user)
+    origin = origin_of(request)
+    if isinstance(user, User):
+        new_sign_in.tell_if_new(user, _memberships(user), origin=origin)
+    _record(AuditLog.Event.SIGN_IN, origin=origin, user=user)
 
 
 @receiver(user_logged_out)

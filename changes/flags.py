@@ -7,7 +7,6 @@ changes. Call inside a school.
 
 import dataclasses
 import datetime as dt
-import ipaddress
 import uuid
 import zoneinfo
 from collections import defaultdict
@@ -16,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from django.db import connection, models
 
 from accounts.models import AuditLog, Membership, School
+from accounts.origin import Network, network_of
 
 from . import judgement, naming, registry
 from .judgement import Judged, Why
@@ -205,15 +205,6 @@ def _same_keys(tracked: registry.Tracked, some: Sequence[Judged]) -> Told:
                 yield each.id, Flag.TWIN, f"Its {label} {each.value} is also that of {also}."
 
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-def _network(ip: str) -> Network:
-    """Return an address as a network: of IPv6 the half that stays with a connection."""
-    address = ipaddress.ip_address(ip)
-    return ipaddress.ip_network(f"{ip}/{32 if address.version == 4 else 64}", strict=False)
-
-
 def _new_addresses(school: School, judged: Sequence[Judged]) -> Told:
     """Say what came from an address that its author's account had not used before: neither to
     sign in nor to send changes, until a day before. An account without a past has no strange
@@ -222,7 +213,7 @@ def _new_addresses(school: School, judged: Sequence[Judged]) -> Told:
     first: dict[tuple[uuid.UUID, Network], dt.datetime] = {}
     earliest: dict[uuid.UUID, dt.datetime] = {}
     for user_id, ip, at in _uses(school, {j.author_id for j in judged}):
-        network = (user_id, _network(ip))
+        network = (user_id, network_of(ip))
         first[network] = min(at, first.get(network, at))
         earliest[user_id] = min(at, earliest.get(user_id, at))
     for each in judged:
@@ -230,7 +221,7 @@ def _new_addresses(school: School, judged: Sequence[Judged]) -> Told:
             continue
         known_until = each.received_at - SETTLED
         has_a_past = earliest[each.author_id] <= known_until
-        if has_a_past and first[each.author_id, _network(address)] > known_until:
+        if has_a_past and first[each.author_id, network_of(address)] > known_until:
             sentence = f"Sent from {address}, which this account had not used before."
             yield each.id, Flag.ADDRESS, sentence
 
