@@ -25,6 +25,7 @@ from . import (
     extensions,
     policy,
     section_report_pages,
+    waiting_list_pages,
 )
 from .comment_bank_form import BankCommentForm
 from .models import (
@@ -84,6 +85,8 @@ class SectionAdmin(TrackedAdmin):
         own = [
             path("board/", guarded(board_pages.of_term), name="board"),
             path("board/remind/", guarded(board_pages.remind), name="board_remind"),
+            path("waiting/", guarded(waiting_list_pages.waiting), name="waiting_list"),
+            path("waiting/give/", guarded(waiting_list_pages.give_place), name="give_place"),
             path(
                 "<uuid:section_id>/extend/",
                 guarded(extension_pages.of_class),
@@ -107,6 +110,12 @@ class SectionAdmin(TrackedAdmin):
             scales = GradingScale.objects.filter(school=school, retired_at=None)
             return sorted_by_name({str(each.pk): str(each) for each in scales})
         return super().choices_of(field, school)
+
+    def changelist_view(self, request: Any, extra_context: Any = None) -> HttpResponse:
+        lead = format_html(
+            '{} <a href="{}">Who waits for a place.</a>', self.lead, reverse("admin:waiting_list")
+        )
+        return super().changelist_view(request, {"lead": lead, **(extra_context or {})})
 
     @admin.display(description="marks can be entered until")
     def marks_until(self, row: Section) -> str:

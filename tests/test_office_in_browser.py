@@ -8,7 +8,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from changes.models import Change, Decision
-from tests.cast import SATURDAY_NIGHT, only
+from tests.cast import SATURDAY_NIGHT, only, typed
+from tests.pages import more_pupils
 
 pytestmark = pytest.mark.browser
 
@@ -88,10 +89,12 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
     look("report of sections")
     page.goto(f"{busy.url}/office/accounts/outboxmessage/")
     look("messages")
-    page.goto(f"{busy.url}/office/grading/coursechangehistory/report/")
-    look("report of sections")
-    page.goto(f"{busy.url}/office/accounts/outboxmessage/")
-    look("messages")
+    with busy.inside():
+        waiting = typed(more_pupils(busy.people, 1)[0], "waitlisted", field="status")
+        busy.people.a.enters([waiting])
+    page.goto(f"{busy.url}/office/grading/section/waiting/")
+    expect(page.get_by_role("button", name="Give the place to Pupil0, Extra0")).to_be_visible()
+    look("waiting list")
     page.goto(f"{busy.url}/office/review/")
     look("queue")
     page.get_by_text("Find and filter").click()
