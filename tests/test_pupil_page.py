@@ -26,6 +26,14 @@ def leave_of(people, mark: uuid.UUID | None = None) -> str:
     return reverse("pupil-leaves", args=[people.section, mark or people.marks[0]])
 
 
+def sheet_of(people) -> str:
+    return reverse("sheet", args=[people.section])
+
+
+def withdrawn_on_sheet(person, people) -> str:
+    return Browser(person).get(sheet_of(people)).content.decode().partition("Withdrawn</h2>")[2]
+
+
 def page_of(person, people, **where) -> str:
     response = Browser(person).get(path_of(people, **where))
     assert response.status_code == 200
@@ -184,7 +192,10 @@ def test_a_pupil_is_withdrawn_after_a_confirmation_and_only_for_its_author(peopl
     form = form_of(page, leave_of(people))
     for _ in range(2):
         response = browser.post(leave_of(people), form)
-        assert response.url == path_of(people)
+        assert response.url == sheet_of(people)
+    assert "Abbott, Ada is withdrawn on your list now." in words(
+        browser.get(sheet_of(people)).content.decode()
+    )
     assert status_and_section(people.t1, people.marks[0])[0] == "withdrawn"
     assert status_and_section(people.t2, people.marks[0])[0] == "enrolled"
     with enter(people.school):
@@ -192,11 +203,25 @@ def test_a_pupil_is_withdrawn_after_a_confirmation_and_only_for_its_author(peopl
     page = page_of(people.t1, people)
     assert reverse("withdraw", args=[change.pk]) in page
     assert "Withdraw from the class" not in page
-    sheet = browser.get(reverse("sheet", args=[people.section])).content.decode()
-    assert f'href="pupil/{people.marks[0]}/"' in sheet.partition("<h2>Withdrawn</h2>")[2]
+    withdrawn = withdrawn_on_sheet(people.t1, people)
+    assert f'href="pupil/{people.marks[0]}/"' in withdrawn
+    assert "awaiting approval" in withdrawn
     undo = reverse("withdraw", args=[change.pk])
-    browser.post(undo, form_of(browser.get(undo).content.decode(), undo))
+    assert f'href="{undo}?class={people.section}"' in withdrawn
+    form = form_of(browser.get(undo, {"class": people.section}).content.decode(), undo)
+    assert browser.post(undo, form).url == sheet_of(people)
     assert status_and_section(people.t1, people.marks[0])[0] == "enrolled"
+
+
+def test_a_withdrawal_that_was_approved_or_is_anothers_proposal_is_not_said_to_wait(people):
+    with enter(people.school):
+        people.v.changes_cell("enrollment", people.marks[0], status="withdrawn")
+    assert withdrawn_on_sheet(people.t1, people) == ""
+    with enter(people.school):
+        people.a.approves(*people.open_of(people.marks[0]))
+    for person in (people.t1, people.v):
+        assert "Abbott, Ada" in withdrawn_on_sheet(person, people)
+        assert "awaiting approval" not in withdrawn_on_sheet(person, people)
 
 
 def test_a_pupil_moves_to_another_class_with_mark_and_comment(people):
@@ -209,7 +234,10 @@ def test_a_pupil_moves_to_another_class_with_mark_and_comment(people):
     assert "The mark 72 and the comment follow." in words(page)
     form = form_of(page, leave_of(people))
     for _ in range(2):
-        assert browser.post(leave_of(people), form).url == path_of(people, section=to)
+        assert browser.post(leave_of(people), form).url == sheet_of(people)
+    assert "Abbott, Ada is on your list of BIO-3 now, and no longer on this one." in words(
+        browser.get(sheet_of(people)).content.decode()
+    )
     assert status_and_section(people.t1, people.marks[0]) == ("enrolled", str(to))
     assert status_and_section(people.t2, people.marks[0]) == ("enrolled", str(people.section))
     assert "You moved this pupil here." in page_of(people.t1, people, section=to)
@@ -262,7 +290,7 @@ def test_a_place_that_one_has_only_proposed_is_taken_back_instead(people):
         creating = Change.objects.get(entity_id=place, field="exists")
     assert "Take back that Ashdown is in this class" in page_of(people.t1, people, mark=place)
     response = Browser(people.t1).get(leave_of(people, place))
-    assert response.url == reverse("withdraw", args=[creating.pk])
+    assert response.url == f"{reverse('withdraw', args=[creating.pk])}?class={people.section}"
 
 
 def test_a_base_that_nobody_was_shown_is_refused(people):

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.in_school import MemberRequest, as_uuid, in_school
@@ -51,7 +52,7 @@ def leave(request: MemberRequest, section_id: uuid.UUID, enrollment_id: uuid.UUI
     chosen = request.POST.get("to") or request.GET.get("to")
     to = access_section(member, as_uuid(chosen)) if chosen else None
     if request.method == "POST" and to and load_row(enrollment_id, to, 1, by=member):
-        return redirect("pupil-in-class", to.pk, enrollment_id)  # sent twice
+        return redirect("sheet", section.pk)  # sent twice
     row = access_row(request, section, enrollment_id)
     if to is not None and to not in leaving.other_classes(row, section, by=member):
         messages.error(request, f"{row.name} cannot be moved to {to}.")
@@ -79,9 +80,15 @@ def _propose(
     except NothingSaved as refusal:
         messages.error(request, f"Nothing was changed. {refusal}")
         return redirect("pupil-in-class", section.pk, row.id)
-    where = f"on your list of {to}" if to else "withdrawn on your list"
-    messages.success(request, f"{row.name} is {where} now. The office is asked to approve.")
-    return redirect("pupil-in-class", (to or section).pk, row.id)
+    if to:
+        told = f"{row.name} is on your list of {to} now, and no longer on this one."
+        where = "in My changes"
+    else:
+        told, where = f"{row.name} is withdrawn on your list now.", "below, under Withdrawn"
+    messages.success(
+        request, f"{told} The office is asked to approve; until then you can take it back {where}."
+    )
+    return redirect("sheet", section.pk)
 
 
 def access_row(request: MemberRequest, section: Section, enrollment_id: uuid.UUID) -> Row:
@@ -102,4 +109,4 @@ def _to_withdrawal(section: Section, row: Row) -> HttpResponse:
     """A place that its author has only proposed is taken back, not withdrawn from."""
     if row.creation is None:
         raise Http404
-    return redirect("withdraw", row.creation)
+    return redirect(f"{reverse('withdraw', args=[row.creation])}?class={section.pk}")
