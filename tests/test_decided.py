@@ -1,9 +1,11 @@
 """What others decided about one's changes: on the page, in the menu, and by mail."""
 
 import datetime as dt
+import io
 
 import pytest
 from django.core import mail
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -202,6 +204,15 @@ def test_at_once_is_one_message_for_each_decision(two_decided):
         people.a.approves(*(only(people.t1.types(each, "70")) for each in more_pupils(people, 3)))
     assert [m.subject for m in compose(people, people.clock.tick())] == ["Your changes: 3 approved"]
     assert compose(people, NEXT_MORNING) == []
+
+
+def test_the_worker_composes_what_it_then_sends(two_decided):
+    people = two_decided
+    choose(people.t1, "at once")
+    call_command("work", once=True, stdout=io.StringIO())
+    assert len(mail.outbox) == 2
+    call_command("work", once=True, stdout=io.StringIO())
+    assert len(mail.outbox) == 2
 
 
 def test_who_wants_no_mail_gets_none_and_later_only_what_comes_then(two_decided):
