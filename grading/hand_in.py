@@ -1,5 +1,6 @@
 """Handing in a class: its instructor, or the office, tells that the marks are complete. Pupils
-without a mark are confirmed by name. Call inside a school.
+without a mark are confirmed by name. It is open after the marks window has closed too, when the
+office still asks for it: who can type no more says that nothing more comes. Call inside a school.
 """
 
 import uuid
@@ -9,6 +10,7 @@ from accounts.in_school import Refused
 from accounts.models import Membership
 from accounts.origin import Origin
 from changes.propose import lock_author
+from changes.visible import shows
 
 from .access import is_own
 from .missing_pupil import key_of
@@ -36,6 +38,11 @@ def why_not(section: Section, *, by: Membership) -> str:
 def blanks(sheet: Sheet) -> list[Row]:
     """Return the enrolled pupils without a mark, as the sheet's reader sees them."""
     return [row for row in sheet.enrolled if row.grade.cell.value is None]
+
+
+def without_comment(sheet: Sheet) -> list[Row]:
+    """Return the enrolled pupils without a comment, as the sheet's reader sees them."""
+    return [row for row in sheet.enrolled if not shows(row.comment.cell.value or "")]
 
 
 def hand_in(

@@ -163,7 +163,7 @@ def closed_because(
     if closes_on and today > closes_on:
         return (
             f"Marks for {term.name} closed on {closes_on:%d %B %Y}. "
-            "Ask the office to enter it, or to open the term again."
+            "Ask the office to enter the mark, or to extend the time."
         )
     return None
 

@@ -176,6 +176,22 @@ def test_the_sheet_and_my_classes_say_until_when_the_class_is_open(people):
     assert "extended" in classes
 
 
+def test_my_classes_says_that_marks_closed_only_of_classes_that_are_closed(people):
+    classes = reverse("classes")
+    with enter(people.school):
+        close(people, "2025-11-10")
+    assert "Marks for Autumn 2026 closed on 10 November 2025." in page(people.t1, classes)
+    assert "extended the time" not in page(people.t1, classes).replace("to extend the time", "")
+    with enter(people.school):
+        grant(people, dt.date(2099, 1, 31))
+    assert "closed on" not in page(people.t1, classes)
+    with enter(people.school):
+        add_class(people, "BIO-3")
+    shown = page(people.t1, classes)
+    assert "Marks for Autumn 2026 closed on 10 November 2025." in shown
+    assert "For 1 of these 2 classes the office has extended the time: see Due." in shown
+
+
 # For an instructor. -------------------------------------------------------------------------------
 
 

@@ -70,6 +70,7 @@ def test_pupils_without_a_mark_are_named_as_their_teacher_sees_them_and_confirme
         people.t2.types(people.marks[1], "50")  # somebody else's does not
     shown = page(people.t1, path(people))
     assert "2 pupils without a mark" in shown
+    shown = shown.partition("without a comment")[0]
     assert "Abbott" not in shown
     assert "Brown, Ben" in shown
     assert "Carter, Cleo" in shown
@@ -102,6 +103,45 @@ def test_where_every_mark_is_entered_there_is_nothing_to_confirm(people):
     assert "All 3 pupils have a mark." in shown
     browser.send(path(people), form_of(shown, path(people)))
     assert [each.blank for each in handed_in(people)] == [0]
+
+
+def test_pupils_without_a_comment_are_named_and_need_no_confirmation(people):
+    with enter(people.school):
+        for each in people.marks:
+            people.t1.types(each, "70")
+        people.t1.types(people.marks[0], "Reads well.", field="comment")
+        people.t2.types(people.marks[1], "Somebody else’s.", field="comment")
+    browser = Browser(people.t1)
+    shown = page(people.t1, path(people))
+    folded = shown.partition("<details>")[2].partition("</details>")[0]
+    assert "2 pupils without a comment" in folded
+    assert "Brown, Ben" in folded
+    assert "Carter, Cleo" in folded
+    assert "Abbott" not in folded
+    browser.send(path(people), form_of(browser.get(path(people)).content.decode(), path(people)))
+    assert [each.blank for each in handed_in(people)] == [0]
+    with enter(people.school):
+        for each in people.marks[1:]:
+            people.t1.types(each, "Reads well.", field="comment")
+    assert "All pupils have a comment." in page(people.t1, path(people))
+
+
+def closes(people, day: str) -> None:
+    with enter(people.school):
+        people.a.approves(*people.a.changes_cell("term", people.term, marks_close_on=day).changes)
+
+
+def test_a_closed_class_is_handed_in_as_it_stands_and_the_page_says_what_that_does(people):
+    closes(people, "2025-11-10")
+    shown = page(people.t1, path(people))
+    assert "Marks for Autumn 2026 closed on 10 November 2025." in shown
+    assert "Ask the office to enter the mark, or to extend the time." in shown
+    assert "You can still hand the class in as it stands." in shown
+    assert "Nothing is locked" not in shown
+    # The office types on, and reads what it read before.
+    assert "Nothing is locked" in page(people.a, path(people))
+    assert Browser(people.t1).send(path(people), all_blanks(people)).status_code == 302
+    assert len(handed_in(people)) == 1
 
 
 @pytest.mark.parametrize("nonsense", [{"blank": "x"}, {"blank": "\x00"}, {"key": "\x00"}])
@@ -157,6 +197,17 @@ def test_my_classes_says_in_words_how_far_each_class_is_and_when_it_is_due(peopl
     assert "handed in</span>" in shown
     assert ", T1 Teacher" in shown
     assert "begun" not in shown
+
+
+def test_a_class_with_every_mark_is_complete_and_not_handed_in(people):
+    with enter(people.school):
+        for each in people.marks:
+            people.t1.types(each, "70")
+    shown = page(people.t1, reverse("classes"))
+    assert "complete, not handed in</span>" in shown
+    assert "begun" not in shown
+    Browser(people.t1).send(path(people), {"key": "k"})
+    assert "complete, not" not in page(people.t1, reverse("classes"))
 
 
 def test_the_office_has_a_list_of_what_was_handed_in(people):

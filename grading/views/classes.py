@@ -34,10 +34,16 @@ def classes(request: MemberRequest) -> HttpResponse:
     whole_school = "all" in request.GET and not is_restricted(member)
     sections = list(class_list.sections(member, term, whole_school=whole_school))
     progress = class_list.progress(sections, by=member)
+    closed = closed_because(term, member.school, now)
+    still_open = sum(
+        closed_because(term, member.school, now, extended_until=its.extended_until) is None
+        for its in progress.values()
+    )
     context = {
         "terms": terms,
         "term": term,
-        "closed": closed_because(term, member.school, now),
+        "closed": None if sections and still_open == len(sections) else closed,
+        "still_open": still_open,
         "whole_school": whole_school,
         "may_see_all": not is_restricted(member),
         "classes": [

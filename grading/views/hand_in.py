@@ -45,6 +45,7 @@ def _page(request: MemberRequest, section: Section, *, refused: bool = False) ->
         "section": section,
         "sheet": sheet,
         "blanks": hand_in.blanks(sheet),
+        "without_comment": hand_in.without_comment(sheet),
         "handed_in": hand_in.latest([section.pk], by=member).get(section.pk),
         "why_not": hand_in.why_not(section, by=member),
         "refused": refused,
