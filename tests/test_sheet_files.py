@@ -262,8 +262,14 @@ def test_bad_values_are_named_with_their_cell_in_the_words_of_the_sheet(people):
 def test_two_rows_of_one_pupil_are_both_refused(people):
     rows = (["101", "80"], ["0101", "90"], ["102", "70"])
     shown = upload(Browser(people.t1), people, as_csv(["Number", "Mark"], *rows))
-    assert [place for place, _ in problems(shown)] == ["row 2", "row 3"]
+    text = "Rows 2 and 3 are of the same pupil. Leave one of them in the file."
+    assert problems(shown) == [("row 2", text), ("row 3", text)]
     assert [item[0] for item in shown_items(shown)] == ["B4"]
+    rows = (["101", "80"], ["0101", "90"], ["102", "70"], ["101", "60"])
+    shown = upload(Browser(people.t1), people, as_csv(["Number", "Mark"], *rows))
+    assert {text.partition(".")[0] for _, text in problems(shown)} == {
+        "Rows 2, 3 and 5 are of the same pupil"
+    }
 
 
 def test_a_name_will_do_if_one_pupil_alone_has_it(people):
@@ -278,6 +284,61 @@ def test_a_name_will_do_if_one_pupil_alone_has_it(people):
         "Several pupils of this class have the name “Dunn, Di”.",
         "Nobody in this class has the name “Nobody”.",
     ]
+
+
+def test_a_name_is_known_as_people_write_it_too_if_one_pupil_alone_has_it(people):
+    with enter(people.school):
+        for given, family in (
+            ("Yara Sophie", "Zimmer"),
+            ("Zoë", "de la Cruz"),
+            ("Max", "Dunn"),
+            ("Max Emil", "Dunn"),
+        ):
+            new = people.t1.creates("student", family_name=family, given_names=given)
+            people.t1.enrols(new, people.section)
+    rows = (
+        ["Yara Zimmer", "61"],
+        ["ZOE  DE LA CRUZ", "62"],
+        ["Ada Abbott", "63"],
+        ["Max Emil Dunn", "64"],
+        ["Max Dunn", "65"],
+        ["Dunn, Max", "66"],
+        ["Sophie Zimmer", "67"],
+    )
+    shown = upload(Browser(people.t1), people, as_csv(["Name", "Mark"], *rows))
+    assert {item[4]: item[1] for item in shown_items(shown)} == {
+        "61": "Zimmer, Yara Sophie",
+        "62": "de la Cruz, Zoë",
+        "63": "Abbott, Ada",
+        "64": "Dunn, Max Emil",
+        "66": "Dunn, Max",
+    }
+    assert problems(shown) == [
+        ("A6", "Several pupils of this class have the name “Max Dunn”."),
+        ("A8", "Nobody in this class has the name “Sophie Zimmer”."),
+    ]
+
+
+def test_a_name_beside_a_number_may_be_written_either_way(people):
+    rows = (["101", "Ada Abbott", "61"], ["102", "Ada Abbott", "62"])
+    shown = upload(Browser(people.t1), people, as_csv(["Number", "Name", "Mark"], *rows))
+    assert [item[1] for item in shown_items(shown)] == ["Abbott, Ada"]
+    assert "the row says another name" in problems(shown)[0][1]
+
+
+def test_what_the_office_has_by_now_is_shown_where_ones_own_value_hides_it(people):
+    with enter(people.school):
+        people.t1.types(people.marks[0], "75")
+        people.stand(people.marks[0], "60", by=people.t2)  # meanwhile: it differs
+        people.stand(people.marks[1], "50", by=people.t2)
+        people.t1.types(people.marks[1], "55", reason="misread")
+        people.t1.types(people.marks[2], "40")
+    rows = (["101", "81"], ["102", "82"], ["103", "83"])
+    shown = upload(Browser(people.t1), people, as_csv(["Number", "Mark"], *rows))
+    page = " ".join(shown.content.decode().split())
+    assert "“75” is yours and waits; by now “60” stands." in page
+    assert "“55” is yours and waits; “50” stands." in page
+    assert page.count("is yours and waits") == 2
 
 
 def test_a_file_of_another_class_is_taken_for_nobody(people):

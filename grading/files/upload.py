@@ -1,9 +1,9 @@
 """What would be saved of a file, rehearsed by the ledger itself; and saving what was shown.
 
 An empty cell of the file changes nothing, and neither does one that holds what the download wrote
-there. A row belongs to the pupil whom its id names, else its number, else its name. What is to be
-saved travels to the page and back signed, so that nothing else than what was shown is. Call inside
-a school.
+there. A row belongs to the pupil whom its id names, else its number, else its name ("Abbott, Ada"
+or "Ada Abbott"), if one pupil of the class alone has it. What is to be saved travels to the page
+and back signed, so that nothing else than what was shown is. Call inside a school.
 """
 
 import dataclasses
@@ -23,6 +23,7 @@ from changes.plain import plain
 from changes.propose import Draft, Saved, propose
 from grading.files.table import Line, Table
 from grading.marks import enter_marks
+from grading.names import last_known
 from grading.sheet import Entry, Row, Sheet, digest_of
 
 FIELDS = {"grade": "Mark", "comment": "Comment"}
@@ -205,8 +206,8 @@ def _match(table: Table, sheet: Sheet) -> tuple[list[tuple[Line, Row]], list[Pro
         rows_of[row.id].append(line.n)
     for line, row in found:
         if len(numbers := rows_of[row.id]) > 1:
-            also = ", ".join(str(n) for n in numbers if n != line.n)
-            text = f"Row {also} is of the same pupil. Leave one of them in the file."
+            rows = f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+            text = f"Rows {rows} are of the same pupil. Leave one of them in the file."
             problems.append(Problem(f"row {line.n}", row.name, text))
     return [(line, row) for line, row in found if len(rows_of[row.id]) == 1], problems
 
@@ -221,7 +222,8 @@ class _Pupils:
         self.by_name: dict[str, list[Row]] = defaultdict(list)
         for row in sheet.editable:
             self.by_number[_bare(row.number)].append(row)
-            self.by_name[plain(row.name)].append(row)
+            for name in _names(row):
+                self.by_name[name].append(row)
 
     def find(self, line: Line) -> Row | tuple[str, str]:
         """Return the pupil, or the column that is wrong and why."""
@@ -231,7 +233,7 @@ class _Pupils:
         text = line.texts.get(column, "")
         if not text:
             return column, "This row says neither a number nor a name, so it is nobody’s."
-        rows = self.by_number[_bare(text)] if column == "number" else self.by_name[plain(text)]
+        rows = self.by_number[_bare(text)] if column == "number" else self.by_name[_name(text)]
         if not rows:
             return column, f"Nobody in this class has the {column} “{text[:60]}”."
         if len(rows) > 1:
@@ -272,7 +274,23 @@ def _agrees(line: Line, row: Row, column: str) -> bool:
         return True
     if column == "number":
         return _bare(said) == _bare(row.number)
-    return plain(said.strip()) == plain(row.name.strip())
+    return _name(said) in _names(row)
+
+
+def _names(row: Row) -> set[str]:
+    """Return what a file may call a pupil: as the sheet does, or with the given names first, all
+    of them or the first alone."""
+    names = {_name(row.name)}
+    if row.student:
+        family = last_known(row.student, "family_name") or ""
+        given = last_known(row.student, "given_names") or ""
+        names |= {_name(f"{each} {family}") for each in (given, *given.split()[:1])}
+    return names
+
+
+def _name(text: str) -> str:
+    """Return a name for comparing: without case, accents and further spaces."""
+    return " ".join(plain(text).split())
 
 
 def _bare(number: str) -> str:
