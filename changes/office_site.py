@@ -15,7 +15,7 @@ from accounts.in_school import in_school
 from accounts.models import Membership, OutboxMessage
 from accounts.office import OfficeAdmin
 
-from . import queue_pages, revert_pages, review_pages, timeline_pages
+from . import activity_pages, queue_pages, revert_pages, review_pages, timeline_pages
 from .groups import not_held
 
 # Sign-in, sign-out and passwords are allauth's, once for everybody; the rest serves widgets and
@@ -68,6 +68,8 @@ class OfficeSite(AdminSite):
             "confirm": ("review/confirm/", review_pages.confirm),
             "decide": ("review/decide/", review_pages.decide),
             "change_set": ("review/<uuid:change_set_id>/", review_pages.change_set),
+            "activity": ("activity/<uuid:account_id>/", activity_pages.of_account),
+            "activity_from": ("activity/", activity_pages.from_address),
             "timeline_session": (
                 "timeline/session/<uuid:change_set_id>/",
                 timeline_pages.of_session,

@@ -126,6 +126,11 @@ class Rules:
         reverts that excluded it and those that lifted them among them."""
         return {}
 
+    def unusual(self, sent: Mapping[uuid.UUID, int]) -> "Iterable[tuple[int, str]]":
+        """Say what is unusual in what people sent. ``sent``: the session, by its place in a list,
+        of each change set; the answer names the session too."""
+        return ()
+
     def judge(self, judged: "Sequence[Judged]", *, among: "Sequence[Judged]") -> None:
         """Refuse changes that can no longer be approved (``Judged.refuse``). ``among`` are all
         that would be approved together."""

@@ -20,7 +20,7 @@ from changes.projector import Move
 from changes.propose import Draft
 from changes.registry import Effect, Invalid, Rules
 
-from . import corrections, extensions, review_sheet
+from . import corrections, extensions, review_sheet, unusual_marks
 from .access import is_restricted
 from .characters import characters
 from .models import Enrollment, GradeCorrection, Section, Term
@@ -77,6 +77,9 @@ class MarkRules(Rules):
 
     def guard(self, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
         return set(corrections.standing(ids))
+
+    def unusual(self, sent: Mapping[uuid.UUID, int]) -> Iterable[tuple[int, str]]:
+        return unusual_marks.unusual(sent)
 
     def judge(self, judged: Sequence[Judged], *, among: Sequence[Judged]) -> None:
         standing, moved_to = _standing_sections(judged), _sections_moved_to(judged)

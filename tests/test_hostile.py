@@ -80,6 +80,7 @@ def ids_of(people: Cast) -> dict[str, Any]:
         "section_id": people.section,
         "group": f"section-{people.section}",
         "author_id": people.t1.user.pk,
+        "account_id": people.t1.user.pk,
         "enrollment_id": people.marks[0],
         "change_id": change.pk,
         "comment_id": BankComment.objects.get(owner=people.t1.user).pk,

@@ -1,0 +1,79 @@
+"""What of a session is unusual for its account, each in a sentence. It says where to look, and
+nothing more: a teacher has a new telephone sometimes."""
+
+import datetime as dt
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+
+from accounts.models import School
+from accounts.origin import network_of
+
+from . import registry
+from .activity import Habit, Session, device, habits, uses
+from .flags import SETTLED
+
+KNOWN_AFTER = 5
+"""On so many other days an account must have been used before its hours say anything."""
+
+
+def unusual(school: School, sessions: Sequence[Session]) -> list[list[str]]:
+    """Return for each session what is unusual in it. Call inside a school."""
+    people = {each.user_id for each in sessions}
+    told: list[list[str]] = [[] for _ in sessions]
+    first: dict[tuple[uuid.UUID, object], dt.datetime] = {}
+    earliest: dict[uuid.UUID, dt.datetime] = {}
+    for use in uses(school, people):
+        for what in (network_of(use.ip) if use.ip else None, device(use.user_agent)):
+            known = (use.user_id, what)
+            first[known] = min(use.since, first.get(known, use.since))
+        earliest[use.user_id] = min(use.since, earliest.get(use.user_id, use.since))
+    hours: dict[uuid.UUID, dict[int | None, Habit]] = defaultdict(dict)
+    for habit in habits(school, people):
+        hours[habit.user_id][habit.hour] = habit
+    by_rules = _by_rules(sessions)
+    for n, each in enumerate(sessions):
+        until = each.first - SETTLED
+
+        def is_new(
+            what: object, user_id: uuid.UUID = each.user_id, until: dt.datetime = until
+        ) -> bool:
+            # What only failed to sign in is in no use at all.
+            return first.get((user_id, what), dt.datetime.max.replace(tzinfo=dt.UTC)) > until
+
+        if each.user_id in earliest and earliest[each.user_id] <= until:
+            if strange := [ip for ip in each.ips if is_new(network_of(ip))]:
+                told[n].append(f"An address it had not used before: {', '.join(strange)}.")
+            if strange := [name for name in each.devices if is_new(name)]:
+                told[n].append(f"A device it had not used before: {', '.join(strange)}.")
+        told[n] += _at_strange_hours(each, hours[each.user_id])
+        told[n] += by_rules[n]
+    return told
+
+
+def _at_strange_hours(session: Session, its: dict[int | None, Habit]) -> list[str]:
+    """Say in which hours of it the account was in use on no other day."""
+    if not its or its[None].days <= KNOWN_AFTER:
+        return []
+    strange = sorted(
+        {
+            at.hour
+            for at in session.hours
+            if at.hour in its and its[at.hour].days == 1 and its[at.hour].first == at.date()
+        }
+    )
+    if not strange:
+        return []
+    spans = ", ".join(f"{hour:02}:00 to {(hour + 1) % 24:02}:00" for hour in strange)
+    return [f"Outside its usual hours: {spans}."]
+
+
+def _by_rules(sessions: Sequence[Session]) -> list[list[str]]:
+    """Return what the apps' rules find unusual in what was sent."""
+    told: list[list[str]] = [[] for _ in sessions]
+    sent = {save: n for n, each in enumerate(sessions) for save in each.saves}
+    if sent:
+        for tracked in registry.in_order():
+            for n, sentence in tracked.rules.unusual(sent):
+                told[n].append(sentence)
+    return told
