@@ -23,7 +23,7 @@ from accounts.ids import new_id
 from accounts.models import AuditLog, Membership, School
 from accounts.origin import Origin
 
-from . import projector, registry
+from . import lookups, projector, registry
 from .judgement import Judged
 from .models import Decision, Exclusion, LedgerHead
 from .projector import Move
@@ -117,7 +117,7 @@ class Act:
                     "status": status,
                     "decision": self.id,
                     "by": self.user_id,
-                    "ids": [j.id for j in judged],
+                    "ids": lookups.array(j.id for j in judged),
                     "positions": list(positions) if positions else [None] * len(judged),
                     "school": self.school.pk,
                 },
@@ -137,8 +137,8 @@ class Act:
                 {
                     "school": self.school.pk,
                     "decision": self.id,
-                    "ids": [new_id() for _ in change_ids],
-                    "changes": list(change_ids),
+                    "ids": lookups.array(new_id() for _ in change_ids),
+                    "changes": lookups.array(change_ids),
                 },
             )
 
@@ -293,7 +293,7 @@ def _clashes_of(
     taken = sql.SQL(" and ").join(
         sql.SQL(
             "{0} = any(array(select distinct {0} from {1} where school_id = %(school)s"
-            " and id = any(%(ids)s)))"
+            " and id = any(%(ids)s::uuid[])))"
         ).format(column, table)
         for column in columns
     )
@@ -302,7 +302,7 @@ def _clashes_of(
         " group by {} having count(*) > 1"
     ).format(table, taken, sql.SQL(", ").join(columns))
     with connection.cursor() as cursor:
-        cursor.execute(query.as_string(None), {"school": school.pk, "ids": list(ids)})
+        cursor.execute(query.as_string(None), {"school": school.pk, "ids": lookups.array(ids)})
         return [
             Clash(tracked.entity_type, names, tuple(sorted(row[0]))) for row in cursor.fetchall()
         ]

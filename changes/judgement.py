@@ -15,7 +15,7 @@ from django.utils.timezone import localtime
 
 from accounts.models import Membership, School
 
-from . import registry, vanishing
+from . import lookups, registry, vanishing
 from .models import Change
 from .registry import EXISTS, FALSE, TRUE
 
@@ -44,7 +44,7 @@ class Refusal:
     message: str
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, slots=True)
 class Judged:
     """A change as it stands under the lock, with what the verdict needs.
 
@@ -150,10 +150,10 @@ def load(
                                   where x.school_id = h.school_id and x.change_id = h.id
                                     and x.lifted_by_id is null)
                 order by h.position desc limit 1) head on true
-            where c.school_id = %s and c.id = any(%s)
+            where c.school_id = %s and c.id = any(%s::uuid[])
             order by s.received_at, c.id
             """,
-            [school.pk, list(change_ids)],
+            [school.pk, lookups.array(change_ids)],
         )
         judged = [Judged(*row) for row in cursor.fetchall()]
     for each in judged:
@@ -172,16 +172,17 @@ def judge(school: School, judged: Sequence[Judged], *, leaving: Collection[uuid.
         _judge_base(each)
     _judge_rivals(judged)
     judge_prerequisites(school, judged, leaving=leaving)
+    passing = [j for j in judged if j.passes]
     by_type: dict[str, list[Judged]] = defaultdict(list)
-    for each in judged:
-        if each.passes:
-            by_type[each.entity_type].append(each)
-    _judge_second_person([j for j in judged if j.passes])
+    for each in passing:
+        by_type[each.entity_type].append(each)
+    _judge_second_person(passing)
     for tracked in registry.in_order():
         if by_type[tracked.entity_type]:
             tracked.rules.judge(by_type[tracked.entity_type], among=judged)
-    # What the rules refused may have been the creation that others build on.
-    judge_prerequisites(school, judged, leaving=leaving)
+    if not all(j.passes for j in passing):
+        # What was refused since may have been the creation that others build on.
+        judge_prerequisites(school, judged, leaving=leaving)
 
 
 def judge_openness(judged: Iterable[Judged]) -> None:
@@ -254,16 +255,19 @@ def judge_prerequisites(
     for each in judged:
         if each.passes:
             needed[each.entity_type].add(each.entity_id)
-            target = _target_type(each)
-            if target and each.refers_to:
+            if each.refers_to and (target := _target_type(each)):
                 needed[target].add(each.refers_to)
     standing = {kind: which_stand(school, kind, ids) | set(leaving) for kind, ids in needed.items()}
     absent = _absent(needed[kind] - standing[kind] for kind in needed)
     filled = _required_cells(school, [j for j in judged if j.passes and j.creates])
     while True:
         passing = [j for j in judged if j.passes]
-        created = {(j.entity_type, j.entity_id) for j in passing if j.creates}
-        given = {(j.entity_id, j.field) for j in passing if j.value is not None} | filled
+        creations = [j for j in passing if j.creates]
+        created = {(j.entity_type, j.entity_id) for j in creations}
+        new = {j.entity_id for j in creations}
+        given = filled | {
+            (j.entity_id, j.field) for j in passing if j.entity_id in new and j.value is not None
+        }
         refused = False
         for each in passing:
             missing = _missing(each, standing, created, given, absent)
@@ -294,10 +298,9 @@ def _missing(
     ):
         why = _because(absent.get(each.entity_id))
         return f"The {tracked.label} that it belongs to {why}"
-    target = _target_type(each)
     if (
-        target
-        and each.refers_to
+        each.refers_to
+        and (target := _target_type(each))
         and each.refers_to not in standing[target]
         and (target, each.refers_to) not in created
     ):
@@ -329,7 +332,7 @@ def _absent(ids: Iterable[set[uuid.UUID]]) -> dict[uuid.UUID, _Absent]:
     missing: set[uuid.UUID] = set().union(*ids)
     if not missing:
         return {}
-    about = Change.objects.filter(entity_id__in=missing, field=EXISTS)
+    about = Change.objects.filter(entity_id__among=missing, field=EXISTS)
     declined = about.filter(status=Change.Status.DECLINED, value=TRUE)
     found = dict.fromkeys(declined.values_list("entity_id", flat=True), _Absent.DECLINED)
     heads = about.effective().order_by("position").values_list("entity_id", "value")
@@ -349,7 +352,7 @@ def which_stand(school: School, entity_type: str, ids: set[uuid.UUID]) -> set[uu
     """Return which of these records of one type are in the table that everybody reads."""
     model = registry.get(entity_type).model
     return set(
-        model._default_manager.filter(school=school, pk__in=ids).values_list("pk", flat=True)
+        model._default_manager.filter(school=school, pk__among=ids).values_list("pk", flat=True)
     )
 
 
@@ -360,7 +363,9 @@ def _required_cells(school: School, creations: Sequence[Judged]) -> set[tuple[uu
         return set()
 
     return set(
-        Change.objects.filter(entity_id__in=[c.entity_id for c in creations], value__isnull=False)
+        Change.objects.filter(
+            entity_id__among=[c.entity_id for c in creations], value__isnull=False
+        )
         .effective()
         .values_list("entity_id", "field")
     )

@@ -1,8 +1,18 @@
 """``filter(pk__among=ids)``: what ``pk__in`` says, for very many ids."""
 
+import uuid
+from collections.abc import Iterable
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db.models import ForeignKey, Lookup, UUIDField
+
+
+def array(ids: Iterable[uuid.UUID]) -> str:
+    """Return ids as PostgreSQL writes an array of them, for ``%s::uuid[]``. (A list of UUIDs is
+    written one by one, each by what was looked up for its type: of 5,000 that is a quarter of a
+    second.)"""
+    return "{" + ",".join([each.hex for each in ids]) + "}"
 
 
 @UUIDField.register_lookup
@@ -16,6 +26,7 @@ class Among(Lookup):
     prepare_rhs = False
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        if not self.rhs:
+            raise EmptyResultSet  # as ``in`` does: nothing is asked of the database
         column, parameters = self.process_lhs(compiler, connection)
-        array = "{" + ",".join(map(str, self.rhs)) + "}"
-        return f"{column} = any(%s::uuid[])", (*parameters, array)
+        return f"{column} = any(%s::uuid[])", (*parameters, array(self.rhs))

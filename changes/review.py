@@ -344,12 +344,11 @@ def load(act: Act, change_ids: Collection[uuid.UUID]) -> list[Judged]:
     Raises:
         NoSuchChange: an id is of no change of this school.
     """
-    authors = set(
-        Change.objects.filter(pk__in=list(change_ids)).values_list("author_id", flat=True)
-    )
-    lock_authors(act.school, authors)
-    judged = judgement.load(act.school, change_ids, by=act.by)
-    if len(judged) != len(set(change_ids)):
+    ids = set(change_ids)
+    authors = Change.objects.filter(pk__among=ids).values_list("author_id", flat=True)
+    lock_authors(act.school, authors.distinct())
+    judged = judgement.load(act.school, ids, by=act.by)
+    if len(judged) != len(ids):
         raise NoSuchChange("A change was named that this school does not have.")
     return judged
 

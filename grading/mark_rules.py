@@ -287,7 +287,7 @@ def _sections_of_waiting(judged: Sequence[Judged]) -> dict[uuid.UUID, uuid.UUID]
 
 
 def _standing_sections(judged: Sequence[Judged]) -> dict[uuid.UUID, uuid.UUID]:
-    standing = Enrollment.objects.filter(pk__in={j.entity_id for j in judged})
+    standing = Enrollment.objects.filter(pk__among={j.entity_id for j in judged})
     return dict(standing.values_list("pk", "section_id"))
 
 
