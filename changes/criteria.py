@@ -5,7 +5,7 @@ import datetime as dt
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -47,8 +47,7 @@ class Criteria:
         }
 
 
-@dataclasses.dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """A change that is to be excluded, or to count again. ``covered``: another revert excludes it
     too."""
 
@@ -90,7 +89,7 @@ def matching(criteria: Criteria, school: School) -> list[Match]:
             parameters[name] = value
     with connection.cursor() as cursor:
         cursor.execute(_MATCHING + " and ".join(conditions) + _IN_ORDER, parameters)
-        return [Match(*row) for row in cursor.fetchall()]
+        return [Match._make(row) for row in cursor.fetchall()]
 
 
 def built_on(

@@ -19,7 +19,7 @@ from psycopg import sql
 
 from accounts.models import School
 
-from . import registry
+from . import lookups, registry
 from .guard import PROJECTOR_SETTING
 from .registry import EXISTS, Tracked
 
@@ -56,6 +56,16 @@ def project(school: School, touched: Mapping[str, Collection[uuid.UUID]]) -> lis
     moved.
     """
     return _write(school, {kind: set(ids) for kind, ids in touched.items()})
+
+
+def foresee(school: School, touched: Mapping[str, Collection[uuid.UUID]]) -> list[Move]:
+    """Return what ``project`` would move, for a preview, which takes back what is written here.
+
+    Where values merely change nothing is written, which is half of the work. Where a record comes
+    or goes, or a natural key moves, what follows from it is read from the tables: from there on
+    this is ``project``.
+    """
+    return _write(school, {kind: set(ids) for kind, ids in touched.items()}, only_look=True)
 
 
 def rebuild(school: School) -> list[Move]:
@@ -95,8 +105,11 @@ _AS_IT_COMES = "set local enable_nestloop to default"
 _COUNT_SUSPENDED = "select (select count(*) from docs) - (select count(*) from target)"
 
 
-def _write(school: School, touched: dict[str, set[uuid.UUID]] | None) -> list[Move]:
-    """Project these entities, or all of the school's; parents before those that refer to them."""
+def _write(
+    school: School, touched: dict[str, set[uuid.UUID]] | None, *, only_look: bool = False
+) -> list[Move]:
+    """Project these entities, or all of the school's; parents before those that refer to them.
+    ``only_look``: write nothing, as long as nothing follows from what moves."""
     moves: list[Move] = []
     with connection.cursor() as cursor:
         cursor.execute("set constraints all deferred")
@@ -106,20 +119,26 @@ def _write(school: School, touched: dict[str, set[uuid.UUID]] | None) -> list[Mo
             if ids is not None and not ids:
                 continue
             cursor.execute(_BY_HASH if ids is None or len(ids) > _FEW else _AS_IT_COMES)
-            cursor.execute(
-                _with_target(tracked, every=ids is None)
-                + ", "
-                + _delete_and_upsert(tracked)
-                + _select_moves(tracked),
-                _parameters(school, tracked, ids),
-            )
+            parameters = _parameters(school, tracked, ids)
+            target = _with_target(tracked, every=ids is None)
+            writing = f"{target}, {_delete_and_upsert(tracked)} {_select_moves(tracked)}"
+            cursor.execute(target + _select_moves(tracked) if only_look else writing, parameters)
             moved = [Move(tracked.entity_type, *row) for row in cursor.fetchall()]
+            if only_look and not _followed(tracked).isdisjoint(m.field for m in moved):
+                only_look = False
+                cursor.execute(writing, parameters)
             moves += moved
             if touched is not None:
                 _add_dependents(school, touched, [m.entity_id for m in moved if m.field == EXISTS])
         cursor.execute(_AS_IT_COMES)
         cursor.execute("select set_config(%s, 'off', true)", [PROJECTOR_SETTING])
     return moves
+
+
+def _followed(tracked: Tracked) -> set[str]:
+    """Return the fields of which a move has consequences for other records: they stand or fall
+    with it, or clash with it."""
+    return {EXISTS}.union(*tracked.natural_keys)
 
 
 def _add_dependents(
@@ -133,9 +152,9 @@ def _add_dependents(
         cursor.execute(
             """
             select distinct entity_type, entity_id from changes_change
-            where school_id = %s and refers_to = any(%s) and status = 'approved'
+            where school_id = %s and refers_to = any(%s::uuid[]) and status = 'approved'
             """,
-            [school.pk, came_or_went],
+            [school.pk, lookups.array(came_or_went)],
         )
         for entity_type, entity_id in cursor.fetchall():
             touched.setdefault(entity_type, set()).add(entity_id)
@@ -146,7 +165,7 @@ def _parameters(school: School, tracked: Tracked, ids: list[uuid.UUID] | None) -
     return {
         "school": school.pk,
         "type": tracked.entity_type,
-        "ids": ids,
+        "ids": None if ids is None else lookups.array(ids),
         "blanks": json.dumps({**blanks, "school_id": str(school.pk)}),
     }
 
@@ -172,7 +191,7 @@ def _with_target(tracked: Tracked, *, every: bool) -> str:
     ``not in``, which can only be a hash: of rows that came in this same transaction the planner
     knows nothing, and a loop over both takes minutes for 40,000.
     """
-    one_of = "" if every else "and {alias}.{column} = any(%(ids)s)"
+    one_of = "" if every else "and {alias}.{column} = any(%(ids)s::uuid[])"
     parents = []
     selected: dict[str, sql.Composable] = {
         column: sql.Identifier("r", column) for column in _columns(tracked)

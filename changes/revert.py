@@ -32,8 +32,8 @@ from .deciding import (
     lock_authors,
     rehearsing,
 )
-from .models import Change, ChangeQuerySet, Decision, Exclusion
-from .projector import Move, project
+from .models import Change, Decision, Exclusion
+from .projector import Move, foresee, project
 from .registry import EXISTS, TRUE
 
 RECORD = "record"
@@ -303,9 +303,9 @@ def _plan_reinstatement(
         Change.objects.filter(exclusions__decision=decision, exclusions__lifted_by__isnull=True)
         .annotate(covered=Exists(elsewhere))
         .order_by("entity_type", "entity_id", "field", "id")
-        .values_list(*(field.name for field in dataclasses.fields(Match)))
+        .values_list(*Match._fields)
     )
-    groups = _grouped([Match(*row) for row in rows])
+    groups = _grouped([Match._make(row) for row in rows])
     return _Plan(groups=groups, unticked=unticked or set(), lifts=decision, own=own)
 
 
@@ -322,8 +322,9 @@ def _grouped(matches: Sequence[Match]) -> dict[str, list[Match]]:
 # The act. -----------------------------------------------------------------------------------------
 
 
-def _carry_out(act: Act, plan: _Plan) -> Preview:
-    """Exclude or lift what is ticked, project, and say what it came to."""
+def _carry_out(act: Act, plan: _Plan, *, bring: Callable[..., list[Move]] = project) -> Preview:
+    """Exclude or lift what is ticked, project, and say what it came to. ``bring`` is ``project``,
+    or ``foresee``."""
     entities = _entities_of(plan)
     values = _standing_values(entities, {_cell(key, some)[1] for key, some in plan.groups.items()})
     open_before = _open_on(entities)
@@ -335,7 +336,7 @@ def _carry_out(act: Act, plan: _Plan) -> Preview:
     by_type: dict[str, set[uuid.UUID]] = defaultdict(set)
     for entity_type, entity_id in entities:
         by_type[entity_type].add(entity_id)
-    act.moves = project(act.school, by_type)
+    act.moves = bring(act.school, by_type)
     return _shown(
         plan,
         act.moves,
@@ -353,7 +354,7 @@ def _rehearse(school: School, plan: Callable[[], _Plan]) -> Preview:
         with connection.cursor() as cursor:
             cursor.execute("set constraints all deferred")  # no decision will stand behind it
         act = Act(kind="preview", school=school, by=None, origin=Origin(), head=head)
-        return _carry_out(act, plan())
+        return _carry_out(act, plan(), bring=foresee)
 
 
 Cell = tuple[uuid.UUID, str]
@@ -438,24 +439,21 @@ def _shown(
     }
     consequences = [move for cell, move in moved.items() if cell not in on_lines]
     excluded = set(plan.own if plan.lifts else plan.ticked)
-    built = Change.objects.filter(base_change_id__among=excluded).order_by("id")
+    based = Change.objects.filter(base_change_id__among=excluded).values_list("pk", flat=True)
+    built = Change.objects.filter(pk__among=set(based) - excluded).order_by("id")
     return Preview(
         lines=lines,
         consequences=consequences,
         clashes=clashes,
         clashing=_clashing(lines, clashes, moves),
-        please_check=_others(built.effective(), excluded),
-        based_on=_others(built.open(), excluded),
+        please_check=list(built.effective().values_list("pk", flat=True)),
+        based_on=list(built.open().values_list("pk", flat=True)),
         leaving=sorted(leaving),
         returning=sorted(returning),
         declined=plan.declined,
         effects=list(_effects(moves)),
         token=_token(lines, consequences),
     )
-
-
-def _others(built: ChangeQuerySet, excluded: Collection[uuid.UUID]) -> list[uuid.UUID]:
-    return [each for each in built.values_list("pk", flat=True) if each not in excluded]
 
 
 def _kind_of(
@@ -522,7 +520,11 @@ def _token(lines: Sequence[Line], consequences: Iterable[Move]) -> str:
     somebody has put meanwhile on a record that is to vanish."""
     shown = hashlib.sha256()
     for line in sorted(lines, key=lambda each: each.key):
-        facts: tuple[object, ...] = (line.key, sorted(line.change_ids), line.ticked)
+        facts: tuple[object, ...] = (
+            line.key,
+            sorted(each.int for each in line.change_ids),
+            line.ticked,
+        )
         if line.ticked:
             facts += (line.kind.name, line.before, line.after, sorted(line.others.items()))
         shown.update(repr(facts).encode())

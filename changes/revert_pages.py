@@ -448,7 +448,8 @@ def _render(
 def _in_words(school: School, looked: Preview) -> Shown:
     boxes = _with_boxes(looked)
     listed = [line for line in looked.lines if line.key in boxes]
-    told: list[Line | Move] = [*listed, *looked.consequences]
+    consequences = _told(looked)[:LISTED]
+    told: list[Line | Move] = [*listed, *consequences]
     typed = _typed(listed)
     values = naming.value_texts(
         (each.entity_type, each.field, value)
@@ -467,9 +468,7 @@ def _in_words(school: School, looked: Preview) -> Shown:
         groups=[(title, groups[title, entity]) for title, entity in sorted(groups, key=str)],
         counts=[(_counted(kind, n), n) for kind, n in looked.count().items()],
         more=len(looked.lines) - len(listed),
-        consequences=[
-            _of_move(move, titles, values) for move in looked.consequences if _matters(move, looked)
-        ][:LISTED],
+        consequences=[_of_move(move, titles, values) for move in consequences],
         **{
             name: [waiting[each] for each in getattr(looked, name)[:LISTED] if each in waiting]
             for name in _LISTS
@@ -532,11 +531,15 @@ def _by_id(school: School, looked: Preview) -> dict[uuid.UUID, Waiting]:
     )
 
 
-def _matters(move: Move, looked: Preview) -> bool:
-    """Whether a consequence is told: of a record that comes or goes, its existence says it all."""
+def _told(looked: Preview) -> list[Move]:
+    """Return the consequences to tell: of a record that comes or goes, its existence says all."""
     came_or_went = {m.entity_id for m in looked.consequences if m.field == EXISTS}
     came_or_went |= {line.entity_id for line in looked.lines if line.is_record}
-    return move.field == EXISTS or move.entity_id not in came_or_went
+    return [
+        move
+        for move in looked.consequences
+        if move.field == EXISTS or move.entity_id not in came_or_went
+    ]
 
 
 def _of_move(move: Move, titles: Any, values: Any) -> tuple[str, str, str, str]:

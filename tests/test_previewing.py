@@ -3,6 +3,8 @@
 import datetime as dt
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AuditLog
 from changes.models import Decision, Exclusion, LedgerHead
@@ -63,6 +65,34 @@ def test_the_act_does_what_the_preview_showed(raised):
     moved = {(m.field, m.before, m.after) for m in reverted.moves}
     assert moved == {("grade", "95", "60")}
     assert preview.count() == {Kind.FALLS_BACK: 1, Kind.WITHHELD: 1}
+
+
+def writes(queries: CaptureQueriesContext) -> bool:
+    """Whether the projector wrote to the enrolments."""
+    return any('into "grading_enrollment"' in each["sql"] for each in queries)
+
+
+def test_a_preview_of_values_only_looks(raised):
+    with CaptureQueriesContext(connection) as looking:
+        preview = raised.preview(raised.v, **THAT_NIGHT)
+    with CaptureQueriesContext(connection) as acting:
+        reverted = raised.a.reverts(raised.v, token=preview.token, **THAT_NIGHT)
+    assert (writes(looking), writes(acting)) == (False, True)
+    assert reverted.preview == preview
+
+
+def test_a_preview_of_records_follows_them_to_the_last_one_that_goes_with_them(raised):
+    student = raised.v.creates("student", family_name="Nobody", at=SATURDAY_NIGHT)
+    raised.a.approves(*raised.open_of(student))
+    enrolment = raised.t1.enrols(student, raised.section)
+    raised.a.approves(*raised.open_of(enrolment))
+    raised.stand(enrolment, "40", by=raised.t1)
+    preview = raised.preview(raised.v, unticked=[], **THAT_NIGHT)
+    assert preview.count() == {Kind.FALLS_BACK: 1, Kind.VANISHES: 1}
+    gone = {(m.field, m.before, m.after) for m in preview.consequences if m.entity_id == enrolment}
+    assert {("exists", "true", "false"), ("grade", "40", None)} <= gone
+    reverted = raised.a.reverts(raised.v, token=preview.token, unticked=[], **THAT_NIGHT)
+    assert reverted.preview == preview
 
 
 def test_a_preview_of_nothing_shows_nothing(raised):
