@@ -24,6 +24,7 @@ from changes.projector import Move
 from changes.propose import Draft
 from changes.registry import EXISTS, FALSE
 
+from .corrected_mail import tell_instructors
 from .models import GradeCorrection
 
 
@@ -158,13 +159,14 @@ def decide(act: Act, judged: Sequence[Judged], *, approved: bool) -> None:
 
 def write_moved(act: Act, moves: Sequence[Move]) -> None:
     """Write the decided row of each grade that moved otherwise than by its own correction: by a
-    revert, by its reinstatement, or because its enrolment vanished or came back."""
+    revert, by its reinstatement, or because its enrolment vanished or came back; and tell of all
+    that moved."""
     if not moves:
         return
-    told = set(
+    told = dict(
         GradeCorrection.objects.filter(
             decision_id=act.id, status=GradeCorrection.Status.APPROVED
-        ).values_list("enrollment_id", flat=True)
+        ).values_list("enrollment_id", "submitted_by_id")
     )
     typed = set(
         Change.objects.filter(decision_id=act.id, field="grade").values_list("entity_id", flat=True)
@@ -185,6 +187,13 @@ def write_moved(act: Act, moves: Sequence[Move]) -> None:
         rows[_why(act, move, deletions[cause] if cause else None)].append(move)
     if rows:
         _insert(act, rows)
+    by_whom = {
+        move.entity_id: why.submitted_by_id
+        for why, some in rows.items()
+        for move in some
+        if why.submitted_by_id
+    }
+    tell_instructors(act, told | by_whom)
 
 
 class _Why(NamedTuple):

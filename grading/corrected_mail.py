@@ -1,0 +1,130 @@
+"""Telling instructors that marks which stood in their classes have changed, otherwise than they
+proposed: one message for each decision and class.
+
+Mail lies in many places for long, so that it says how many, and names no pupil.
+"""
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from accounts.models import Membership
+from accounts.outbox import Message, post
+from changes import naming
+from changes.deciding import Act
+from changes.models import Decision
+
+from .models import Enrollment, Section
+
+
+def tell_instructors(act: Act, submitted: Mapping[uuid.UUID, uuid.UUID]) -> None:
+    """Post what the grade corrections that ``act`` has written come to for each class: who
+    submitted it, by enrolment. Who asked for no mail gets none. Call inside the deciding act, once
+    all has moved; the number of statements does not depend on the marks."""
+    if not submitted:
+        return
+    classes = _classes(act, submitted)
+    instructors = _instructors(act, set(classes.values()))
+    counts: Counter[uuid.UUID] = Counter()
+    by_whom: dict[uuid.UUID, set[uuid.UUID]] = defaultdict(set)
+    for enrollment_id, who in submitted.items():
+        section_id = classes.get(enrollment_id)
+        instructor = instructors.get(section_id) if section_id else None
+        if section_id and instructor and instructor != who:
+            counts[section_id] += 1
+            if who != act.user_id:
+                by_whom[section_id].add(who)
+    if not counts:
+        return
+    gone = _vanished(act, "section", "instructor").keys()
+    told = _who_reads(act, {instructors[each] for each in counts})
+    titles = naming.titles(("section", each) for each in counts)
+    names = naming.people(set().union(*by_whom.values()))
+    post(
+        (
+            _message(
+                act,
+                told[instructors[section_id]],
+                section_id,
+                titles[section_id],
+                count=count,
+                by=sorted(names[each] for each in by_whom[section_id]),
+                stands=section_id not in gone,
+            )
+            for section_id, count in counts.items()
+            if instructors[section_id] in told
+        ),
+        school=act.school,
+        at=act.origin.at,
+    )
+
+
+def _classes(act: Act, enrollments: Collection[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
+    """Return the class of each enrolment: of one that vanished in this act, the one it was in."""
+    gone = _vanished(act, "enrollment", "section")
+    rows = Enrollment.objects.filter(pk__in=list(enrollments))
+    return gone | dict(rows.values_list("pk", "section_id"))
+
+
+def _instructors(act: Act, sections: Collection[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
+    rows = Section.objects.filter(pk__in=list(sections), instructor__isnull=False)
+    found: dict[uuid.UUID, uuid.UUID] = dict(rows.values_list("pk", "instructor_id"))
+    return _vanished(act, "section", "instructor") | found
+
+
+def _vanished(act: Act, entity_type: str, field: str) -> dict[uuid.UUID, uuid.UUID]:
+    return {
+        move.entity_id: uuid.UUID(move.before)
+        for move in act.moves
+        if (move.entity_type, move.field) == (entity_type, field)
+        and move.before is not None
+        and move.after is None
+    }
+
+
+def _who_reads(act: Act, users: Iterable[uuid.UUID]) -> dict[uuid.UUID, Membership]:
+    members = Membership.objects.filter(
+        school=act.school, user_id__in=list(users), is_active=True, user__is_active=True
+    ).exclude(decided_by_mail=Membership.Mail.NEVER)
+    return {member.user_id: member for member in members.select_related("user")}
+
+
+def _message(
+    act: Act,
+    member: Membership,
+    section_id: uuid.UUID,
+    title: str,
+    *,
+    count: int,
+    by: Collection[str],
+    stands: bool,
+) -> Message:
+    marks = "1 mark" if count == 1 else f"{count} marks"
+    changed = f"{marks} that stood {'has' if count == 1 else 'have'} changed"
+    now = timezone.localtime(act.origin.at)
+    at = f"{date_format(now, 'l j F Y')} at {date_format(now, 'H:i')}"
+    decider = act.by.user if act.by else "A rule of the school"
+    did = {
+        Decision.Kind.REVERT: "reverted what an account had done",
+        Decision.Kind.REINSTATE: "lifted a revert",
+    }.get(Decision.Kind(act.kind), "approved it")
+    proposed = f" It was proposed by {' and '.join(by)}." if by else ""
+    link = f"{settings.SITE_URL}{reverse('sheet', args=[section_id])}"
+    look = f"The class as it stands now: {link}\n" if stands else ""
+    return Message(
+        key=f"corrected {act.id} {section_id}",
+        to=member.user.email,
+        subject=f"{title}: {changed}",
+        body=(
+            f"Dear {member.user},\n\n"
+            f"in your class {title} {changed}, not by your own proposal. {decider} {did} on "
+            f"{at}.{proposed}\n\n"
+            f"{look}If it is not as it should be, tell the office.\n\n"
+            f"{act.school}\n"
+        ),
+    )
