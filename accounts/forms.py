@@ -37,7 +37,10 @@ class _Plain(forms.Form):
 
 
 class SignInForm(_Plain, allauth_forms.LoginForm):
+    """``held``: what was sent while nobody was signed in, as the page that said so holds it."""
+
     email_field = "login"
+    held = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

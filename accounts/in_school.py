@@ -25,7 +25,7 @@ from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.utils.http import urlencode
 
-from . import audit
+from . import audit, held
 from .models import AuditLog, Membership, School
 from .origin import Origin, origin_of
 
@@ -174,6 +174,8 @@ def _to_sign_in(request: HttpRequest) -> HttpResponseBase:
         school = urlencode({"school": school_of_form(request) or ""})
         back = f"{reverse('signed_in_again')}?{school}"
         response = render(request, "accounts/signed_out.html", {"next": back}, status=401)
+    elif request.method == "POST":
+        response = held.sign_in_page(request)
     return response
 
 

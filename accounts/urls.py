@@ -9,6 +9,7 @@ from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from . import forms, views
+from .sign_in_view import SignIn
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -16,7 +17,7 @@ urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path(
         "sign-in/",
-        allauth_views.LoginView.as_view(form_class=forms.SignInForm),
+        SignIn.as_view(),
         name="account_login",
     ),
     path("sign-in/again/", views.signed_in_again, name="signed_in_again"),

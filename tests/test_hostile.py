@@ -169,7 +169,7 @@ def test_an_anonymous_person_opens_nothing_of_a_school(busy, every_page):
     for page in every_page:
         for response in ask(Client(), page, busy.school):
             assert_tells_nothing(response, page)
-            assert page.is_open or turns_away(response, page, 302), page
+            assert page.is_open or turns_away(response, page, 302, 401), page
             if not page.is_open and response.status_code == 302:
                 assert response.url.startswith(
                     ("/sign-in/?next=/", "/classes/", "/office/", "/my-changes/")

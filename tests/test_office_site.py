@@ -83,10 +83,12 @@ def test_every_view_of_the_site_belongs_to_a_school_or_is_on_a_short_list():
 
 @pytest.mark.parametrize("path", OFFICE_PATHS)
 def test_no_page_of_the_office_opens_without_signing_in(client, db, path):
-    for method in (client.get, client.post):
-        response = method(path)
-        assert response.status_code == 302
-        assert response.url.startswith("/sign-in/?next=/office/")
+    response = client.get(path)
+    assert response.status_code == 302
+    assert response.url.startswith("/sign-in/?next=/office/")
+    response = client.post(path)
+    assert response.status_code == 401
+    assert 'action="/sign-in/"' in response.content.decode()
 
 
 @pytest.mark.parametrize("path", OFFICE_PATHS)
