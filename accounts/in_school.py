@@ -171,8 +171,9 @@ def _to_sign_in(request: HttpRequest) -> HttpResponseBase:
     response: HttpResponseBase = redirect_to_login(request.get_full_path())
     if request.headers.get("HX-Request"):
         # A fragment must not be replaced by a sign-in page: the page stays, with what was typed.
-        school = urlencode({"school": school_of_form(request) or ""})
-        back = f"{reverse('signed_in_again')}?{school}"
+        # Where the page's own person, and nobody else, goes on after signing in on it.
+        page = {"school": school_of_form(request) or "", "person": request.POST.get("person", "")}
+        back = f"{reverse('signed_in_again')}?{urlencode(page)}"
         response = render(request, "accounts/signed_out.html", {"next": back}, status=401)
     elif request.method == "POST":
         response = held.sign_in_page(request)

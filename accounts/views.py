@@ -31,11 +31,14 @@ def switch_school(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 def signed_in_again(request: HttpRequest) -> HttpResponse:
-    """Where a sign-in that was done without leaving a page ends: back in the page's school."""
+    """Where a sign-in that was done without leaving a page ends: back in the page's school. Who is
+    not the ``person`` of the page is led away from it: it shows what somebody else typed."""
     if request.GET.get("school") in {str(each.school_id) for each in memberships_of(request)}:
         request.session[SCHOOL_IN_SESSION] = request.GET["school"]
     response = render(request, "accounts/signed_in_again.html")
-    response["HX-Trigger"] = "signed-in"  # for the page, which then sends what it holds
+    person = request.GET.get("person") or str(request.user.pk)
+    # For the page, which then sends what it holds.
+    response["HX-Trigger"] = "signed-in" if person == str(request.user.pk) else "somebody-else"
     return response
 
 

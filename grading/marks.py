@@ -23,6 +23,7 @@ def enter_marks(
     by: Membership,
     origin: Origin,
     idempotency_key: str | None = None,
+    whole: bool = False,
 ) -> Saved:
     """Save cells of a mark sheet, and apply the school's policy on first grades.
 
@@ -32,7 +33,14 @@ def enter_marks(
     at_once = by.school.first_grades == School.FirstGrades.STAND
     if at_once:
         lock(by.school)  # before the author's membership: the lock order
-    saved = propose(drafts, by=by, origin=origin, idempotency_key=idempotency_key, take_back=True)
+    saved = propose(
+        drafts,
+        by=by,
+        origin=origin,
+        idempotency_key=idempotency_key,
+        take_back=True,
+        whole=whole,
+    )
     first = _first_grades_of_own_sections(saved.changes, by) if at_once else []
     if first and not saved.repeated:
         # What cannot be approved waits for the office, like any other change.

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from accounts.models import Membership
 from changes import overlay
+from changes.models import Change
 from changes.overlay import Cell, Record, State
 from changes.plain import plain
 from changes.propose import Draft
@@ -31,7 +32,8 @@ EDITABLE = (Enrollment.Status.ENROLLED, Enrollment.Status.WAITLISTED)
 @dataclasses.dataclass(frozen=True)
 class Entry:
     """One cell on the page. ``typed`` is what was refused, with ``error``; else what is seen.
-    ``warnings``: what should be looked at again, and stops nobody."""
+    ``warnings``: what should be looked at again, and stops nobody. ``is_held``: it could be saved,
+    and waits for the rest of its block. ``newer_own``: what its author typed elsewhere since."""
 
     field: str
     n: int
@@ -42,6 +44,8 @@ class Entry:
     wants_reason: bool = False
     reason: str = ""
     warnings: Sequence[str] = ()
+    is_held: bool = False
+    newer_own: str | None = None
 
     @property
     def name(self) -> str:
@@ -110,15 +114,18 @@ class Row:
 @dataclasses.dataclass(frozen=True)
 class Sheet:
     """A class with its pupils, as one person sees it. ``open_until``: the last day of a window that
-    the office has extended for it."""
+    the office has extended for it. ``moved``: by the author, who waits for approval of that, to
+    another class. ``details_wait``: so do details of the class that the author has changed."""
 
     section: Section
     scale: Scale | None
     closed: str | None
     open_until: dt.date | None
     is_locked: bool
+    details_wait: bool
     enrolled: list[Row]
     waitlisted: list[Row]
+    moved: list[Row]
     withdrawn: list[Row]
     declined: list[Row]
 
@@ -138,7 +145,7 @@ class Sheet:
     @property
     def pupils(self) -> set[uuid.UUID]:
         """The pupils who are in the class already, withdrawn ones too."""
-        rows = [*self.enrolled, *self.waitlisted, *self.withdrawn]
+        rows = [*self.enrolled, *self.waitlisted, *self.moved, *self.withdrawn]
         return {row.student.id for row in rows if row.student}
 
     def row_of(self, enrollment_id: uuid.UUID) -> Row | None:
@@ -157,17 +164,24 @@ def load(section: Section, *, by: Membership, at: dt.datetime) -> Sheet:
     until = extensions.until_of(section)
     closed = closed_because(section.term, by.school, at, extended_until=until)
     closes_on = extensions.closing(section.term, until)
-    groups: dict[str, list[Row]] = {name: [] for name in (*Enrollment.Status.values, "declined")}
+    groups: dict[str, list[Row]] = {
+        name: [] for name in (*Enrollment.Status.values, "moved", "declined")
+    }
     for row in rows:
-        groups[_group(row)].append(row)
+        groups[_group(row, section)].append(row)
     sheet = Sheet(
         section=section,
         scale=scales([section.scale_id]).get(section.scale_id) if section.scale_id else None,
         closed=closed,
         open_until=closes_on if closes_on != section.term.marks_close_on else None,
         is_locked=closed is not None and not by.is_office,
+        details_wait=Change.objects.of("section", section.pk)
+        .proposed_by(by.user_id)
+        .open()
+        .exists(),
         enrolled=groups["enrolled"],
         waitlisted=groups["waitlisted"],
+        moved=groups["moved"],
         withdrawn=groups["withdrawn"],
         declined=groups["declined"],
     )
@@ -176,10 +190,10 @@ def load(section: Section, *, by: Membership, at: dt.datetime) -> Sheet:
 
 def editable_rows(
     enrollment_ids: Collection[uuid.UUID], section: Section, *, by: Membership
-) -> set[uuid.UUID]:
+) -> dict[uuid.UUID, Row]:
     """Return those of some enrolments that ``by`` sees on the class’s sheet, to be typed on."""
     rows = _rows(overlay.see("enrollment", enrollment_ids, by=by).values(), section, by)
-    return {row.id for row in rows if _group(row) in EDITABLE}
+    return {row.id: row for row in rows if _group(row, section) in EDITABLE}
 
 
 def load_row(enrollment_id: uuid.UUID, section: Section, n: int, *, by: Membership) -> Row | None:
@@ -199,6 +213,21 @@ def with_refusals(sheet: Sheet, refused: Iterable[Draft]) -> Sheet:
             row,
             grade=_refused(row.grade, grade) if grade else row.grade,
             comment=_refused(row.comment, comment) if comment else row.comment,
+        )
+
+    return _with_rows(sheet, marked)
+
+
+def with_overtaken(sheet: Sheet, overtaken: Iterable["Typed"]) -> Sheet:
+    """Return the sheet with what was typed over something newer of its author's own."""
+    by_cell = {(typed.enrollment_id, typed.field): typed for typed in overtaken}
+
+    def marked(row: Row) -> Row:
+        grade, comment = by_cell.get((row.id, "grade")), by_cell.get((row.id, "comment"))
+        return dataclasses.replace(
+            row,
+            grade=overtaken_entry(row.grade, grade) if grade else row.grade,
+            comment=overtaken_entry(row.comment, comment) if comment else row.comment,
         )
 
     return _with_rows(sheet, marked)
@@ -234,6 +263,23 @@ def _with_rows(sheet: Sheet, marked: Callable[[Row], Row]) -> Sheet:
 
 def _of_student(row: Row, field: str) -> str:
     return (row.student and last_known(row.student, field)) or ""
+
+
+def held_entry(entry: Entry, typed: "Typed") -> Entry:
+    """Return a cell of a block that is not saved because something else of it was refused."""
+    return dataclasses.replace(entry, typed=typed.text, is_held=True)
+
+
+def overtaken_entry(entry: Entry, typed: "Typed") -> Entry:
+    """Return a cell whose author typed something else there meanwhile, in another tab."""
+    newer = entry.cell.value or ""
+    error = f"Meanwhile you typed “{newer}” here, in another tab or on another device."
+    return dataclasses.replace(
+        entry, typed=typed.text, error=error if newer else _CLEARED, newer_own=newer
+    )
+
+
+_CLEARED = "Meanwhile you cleared this, in another tab or on another device."
 
 
 def gone_entry(typed: "Typed") -> Entry:
@@ -272,6 +318,13 @@ class Typed:
     def is_untouched(self) -> bool:
         """The text is the one that the page showed, and nobody insists on it or gives a reason."""
         return not (self.insists or self.reason) and digest_of(self.text) == self.shown
+
+    def is_overtaken(self, cell: Cell) -> bool:
+        """The author's own waiting value is another by now than the page showed: it was typed
+        elsewhere, and whoever typed this has not seen it."""
+        if self.insists or not self.shown or cell.mine is None or not cell.mine.is_open:
+            return False
+        return digest_of(cell.value or "") not in {self.shown, digest_of(self.text)}
 
     def draft(self, *, touched: bool) -> Draft:
         return Draft(
@@ -351,11 +404,14 @@ def _row(n: int, record: Record, student: Record | None) -> Row:
 
 def _belongs(record: Record, section: Section) -> bool:
     if record.exists or record.stands:
-        return record.reference("section") == section.pk
+        here = str(section.pk)
+        return here in (record.value("section"), record.cell("section").standing)
     return _declined(record) is not None and last_known(record, "section") == str(section.pk)
 
 
-def _group(row: Row) -> str:
+def _group(row: Row, section: Section) -> str:
+    if row.enrollment.exists and row.enrollment.reference("section") != section.pk:
+        return "moved"
     if row.declined is not None:
         return "declined"
     if not row.enrollment.exists:  # the author proposes that it goes

@@ -85,6 +85,14 @@ function upOrDown(event) {
   }
 }
 
+function entered({target}) {
+  if (target.matches(".cell.comment")) {
+    comment = target;
+    bar.hidden = false;
+    count(target);
+  }
+}
+
 function loaded({target}) {
   if (target === body) {
     const all = body.querySelectorAll("[data-insert]");
@@ -96,13 +104,8 @@ function loaded({target}) {
 if (form && panel) {
   form.addEventListener("keydown", keydown);
   document.addEventListener("click", click);
-  form.addEventListener("focusin", ({target}) => {
-    if (target.matches(".cell.comment")) {
-      comment = target;
-      bar.hidden = false;
-      count(target);
-    }
-  });
+  form.addEventListener("focusin", entered);
+  entered({target: document.activeElement});
   form.addEventListener("focusout", ({relatedTarget}) => { bar.hidden = !bar.contains(relatedTarget); });
   bar.addEventListener("pointerdown", (event) => event.preventDefault()); // the cell keeps the focus
   form.addEventListener("input", ({target}) => {

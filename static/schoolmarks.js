@@ -14,7 +14,7 @@ const token = () => /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? ""
 
 /* Once nothing is held up any more, the page says so no longer. */
 export function settle() {
-  if (!document.querySelector("[data-unsaved]")) {
+  if (!document.querySelector("[data-unsaved]:not([aria-invalid])")) {
     box.hidden = true;
   }
 }
@@ -39,7 +39,11 @@ export async function post(url, body, school) {
     box.hidden = false;
   } else if (OWN_WORDS.includes(status) && status !== 422 && !(status === 401 && notices.querySelector("form"))) {
     notices.innerHTML = words; // unless somebody is signing in there
+    notices.dataset.refusal = "";
     window.htmx.process(notices);
+  } else if ("refusal" in notices.dataset) {
+    notices.replaceChildren();
+    delete notices.dataset.refusal;
   }
   return {status, words};
 }
@@ -96,4 +100,21 @@ document.addEventListener("keydown", (event) => {
     closeMenus(null);
     open?.querySelector("summary").focus();
   }
+});
+
+// F9 leads to what there is to sign in again with, from wherever one types.
+document.addEventListener("keydown", (event) => {
+  const field = event.key === "F9" && notices.querySelector("[name=login]");
+  if (field) {
+    event.preventDefault();
+    field.focus();
+  }
+});
+
+// What waits in this browser to be saved, of a sheet or of all: "school person section".
+document.querySelectorAll("[data-unsaved-of]").forEach((notice) => {
+  const labels = Object.keys(window.localStorage ?? {});
+  const count = labels.filter((label) => label.startsWith(`schoolmarks-unsaved ${notice.dataset.unsavedOf} `)).length;
+  notice.hidden = !count;
+  notice.prepend(count ? `${count} ` : "");
 });

@@ -310,7 +310,8 @@ def test_typing_what_a_colleague_has_proposed_gets_the_answer_that_it_gets_other
     enrol = reverse("enrol-pupil", args=[busy.section])
     assert browser.send(enrol, {"pupil": str(pupil)}).status_code == 404
     cells = [browser.cell(busy.section, each, "50") for each in (theirs, NOBODY)]
-    assert [cell.status_code for cell in cells] == [404, 404]
+    assert [cell.status_code for cell in cells] == [422, 422]
+    assert cells[0].content == cells[1].content
     with enter(busy.school):
         waiting = only(busy.t1.types(busy.marks[1], "44"))
     bases = [

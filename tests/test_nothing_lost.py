@@ -168,15 +168,29 @@ def test_signing_in_again_happens_without_leaving_the_page(site, sheet):
     expect(answer(sheet, BEN)).to_contain_text("awaiting approval")
 
 
-def test_another_who_signs_in_on_the_open_page_saves_nothing_of_it(site, sheet):
+def test_another_who_signs_in_on_the_open_page_is_led_away_from_it_and_saves_nothing(site, sheet):
     sheet.context.clear_cookies(name="sessionid")
     types(sheet, mark(sheet, ADA), "61")
     sheet.get_by_label("E-mail").fill(site.people.t2.user.email)
     sheet.get_by_label("Password").fill(PASSWORD)
     sheet.keyboard.press("Enter")
-    expect(sheet.get_by_text("Somebody else is signed in on this browser")).to_be_visible()
-    unsaved(sheet, 1)
+    sheet.wait_for_url(f"{site.url}/classes/")
+    expect(sheet.get_by_text("Signed in as T2 Teacher")).to_be_attached()
     assert proposed(site) == []
+    assert sheet.evaluate("localStorage.length") == 1
+
+
+def test_a_key_leads_to_signing_in_and_the_focus_comes_back_to_the_cell(site, sheet):
+    sheet.context.clear_cookies(name="sessionid")
+    types(sheet, mark(sheet, CLEO), "61")
+    expect(sheet.get_by_label("E-mail")).to_be_visible()
+    sheet.keyboard.press("F9")
+    sheet.keyboard.type(site.people.t1.user.email)
+    sheet.keyboard.press("Tab")
+    sheet.keyboard.type(PASSWORD)
+    sheet.keyboard.press("Enter")
+    expect(answer(sheet, CLEO)).to_contain_text("awaiting approval")
+    expect(comment(sheet, CLEO)).to_be_focused()
 
 
 def test_a_server_that_is_killed_and_started_again_gets_what_was_typed_meanwhile_once(
@@ -210,7 +224,11 @@ def test_what_one_tab_left_in_its_cell_another_saves_for_both(site, sheet):
         mark(sheet, BEN).click()
         types(tab, mark(tab, BEN), "62")
         expect(answer(tab, BEN)).to_contain_text("awaiting approval")
+    # What was typed there is not overwritten unseen.
     types(sheet, mark(sheet, BEN), "65")
+    expect(answer(sheet, BEN)).to_contain_text("Meanwhile you typed “62” here")
+    assert proposed(site) == ["61", "62"]
+    sheet.get_by_label("Use this one").check()
     expect(answer(sheet, BEN)).to_contain_text("awaiting approval")
     assert proposed(site) == ["61", "62", "65"]
 
@@ -287,6 +305,40 @@ def test_what_was_refused_stays_until_it_is_typed_anew(site, sheet):
     assert proposed(site) == ["100"]
 
 
+@pytest.mark.parametrize("how", ["Escape", "Control+z", "typing"])
+def test_what_stood_before_a_slip_that_was_refused_comes_back(site, sheet, how):
+    types(sheet, mark(sheet, ADA), "61")
+    expect(answer(sheet, ADA)).to_contain_text("awaiting approval")
+    types(sheet, mark(sheet, ADA), "610")
+    expect(answer(sheet, ADA)).to_contain_text("out of bounds")
+    expect(answer(sheet, ADA)).to_contain_text("It stays 61.")
+    mark(sheet, ADA).focus()
+    if how == "typing":
+        sheet.keyboard.type("61")
+        sheet.keyboard.press("Tab")
+    else:
+        sheet.keyboard.press(how)
+    expect(mark(sheet, ADA)).to_have_value("61")
+    expect(answer(sheet, ADA)).to_have_text("awaiting approval")
+    unsaved(sheet, 0)
+    sheet.reload()
+    expect(mark(sheet, ADA)).to_have_value("61")
+    assert proposed(site) == ["61"]
+
+
+def test_an_error_that_is_typed_over_is_no_longer_shown_and_the_trouble_box_goes(site, sheet):
+    sheet.route(CELL, lambda route: route.fulfill(status=503, body="down"))
+    types(sheet, mark(sheet, ADA), "1000")
+    expect(sheet.locator("#trouble")).to_be_visible()
+    sheet.unroute(CELL)
+    expect(answer(sheet, ADA)).to_contain_text("out of bounds", timeout=10_000)
+    expect(sheet.locator("#trouble")).to_be_hidden()
+    mark(sheet, ADA).click()
+    sheet.keyboard.type("10")
+    expect(answer(sheet, ADA).locator(".error-text")).to_be_hidden()
+    expect(answer(sheet, ADA)).to_contain_text("not yet saved")
+
+
 def test_text_typed_back_is_nothing_unsaved(site, sheet):
     mark(sheet, ADA).click()
     sheet.keyboard.type("61")
@@ -307,7 +359,7 @@ def test_a_pupil_who_left_meanwhile_takes_no_text_along(site, sheet):
         changes = people.t1.changes_cell("enrollment", people.marks[0], status="withdrawn").changes
         people.a.approves(*changes)
     sheet.reload()
-    expect(sheet.get_by_text("Worked hard.")).to_be_visible()
+    expect(sheet.get_by_text(f"Comment on {ADA}: Worked hard.")).to_be_visible()
     unsaved(sheet, 1)
     sheet.get_by_role("button", name="Discard it").click()
     unsaved(sheet, 0)

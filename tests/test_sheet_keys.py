@@ -176,23 +176,80 @@ def test_ctrl_d_fills_down_from_the_cell_above(site, sheet):
     assert proposed(site) == ["61", "61", "61", None]
 
 
-def test_a_pasted_block_lands_cell_for_cell_and_each_refusal_stands_at_its_cell(site, sheet):
+def test_a_pasted_block_is_checked_before_anything_of_it_is_saved(site, sheet):
     mark(sheet, ADA).focus()
     paste(sheet, '61\tAsks "why".\r\n1000\t"Two\nlines, ""quoted"""\r\nab\t\r\n')
-    saved(sheet, ADA)
-    saved(sheet, ADA, "Comment")
     expect(answer(sheet, BEN)).to_contain_text("1000 is out of bounds")
-    expect(mark(sheet, BEN)).to_have_value("1000")
+    expect(sheet.get_by_text("Nothing of the block is saved yet")).to_be_visible()
+    expect(mark(sheet, ADA)).to_have_value("61")
+    expect(answer(sheet, ADA)).to_contain_text("not yet saved")
     expect(comment(sheet, BEN)).to_have_value('Two\nlines, "quoted"')
-    saved(sheet, BEN, "Comment")
+    assert proposed(site) == proposed(site, "comment") == []
+    mark(sheet, BEN).fill("100")
+    sheet.keyboard.press("Tab")
+    for pupil in (ADA, BEN, CLEO):
+        saved(sheet, pupil)
+    for pupil in (ADA, BEN):
+        saved(sheet, pupil, "Comment")
     expect(mark(sheet, CLEO)).to_have_value("AB")
-    expect(sheet.get_by_text("5 entries were pasted.")).to_be_visible()
-    assert sorted(map(str, proposed(site))) == ["61", "AB"]
-    sheet.keyboard.press("Control+z")
-    for pupil in (ADA, CLEO):
-        expect(mark(sheet, pupil)).to_have_value("")
-        expect(answer(sheet, pupil)).to_have_text("blank")
-    expect(mark(sheet, BEN)).to_have_value("1000")
+    expect(sheet.get_by_text("Nothing of the block is saved yet")).to_be_hidden()
+    assert sorted(map(str, proposed(site))) == ["100", "61", "AB"]
+
+
+def test_what_can_be_saved_of_a_block_is_saved_when_asked_and_the_block_can_be_undone(site, sheet):
+    for _ in range(2):
+        mark(sheet, ADA).focus()
+        paste(sheet, "61\n1000\n63\n")
+        expect(sheet.get_by_text("Nothing of the block is saved yet")).to_be_visible()
+        sheet.keyboard.press("Control+z")
+        for pupil in (ADA, BEN, CLEO):
+            expect(mark(sheet, pupil)).to_have_value("")
+            expect(answer(sheet, pupil)).to_have_text("blank")
+        expect(sheet.locator(".tally")).to_contain_text("0 not yet saved")
+    assert proposed(site) == []
+    mark(sheet, ADA).focus()
+    paste(sheet, "61\n1000\n63\n")
+    sheet.get_by_role("button", name="Save the rest").click()
+    saved(sheet, ADA)
+    saved(sheet, CLEO)
+    expect(answer(sheet, BEN)).to_contain_text("1000 is out of bounds")
+    assert sorted(map(str, proposed(site))) == ["61", "63"]
+
+
+def test_a_heading_is_no_mark_and_a_column_of_names_saves_nothing(site, sheet):
+    mark(sheet, ADA).focus()
+    paste(sheet, "Mark\tComment\n61\tAsks why.\n62\tListens.\n")
+    saved(sheet, ADA)
+    saved(sheet, BEN)
+    expect(mark(sheet, BEN)).to_have_value("62")
+    expect(comment(sheet, ADA)).to_have_value("Asks why.")
+    mark(sheet, ADA).focus()
+    paste(sheet, f"{ADA}\t71\n{BEN}\t72\n")
+    expect(sheet.get_by_text("Nothing of the block is saved yet")).to_be_visible()
+    assert proposed(site) == ["61", "62"]
+    assert proposed(site, "comment") == ["Asks why.", "Listens."]
+
+
+def test_a_column_of_comments_from_a_spreadsheet_lands_cell_for_cell_and_plain_text_in_one(
+    site, sheet
+):
+    sheet.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    copied = """async ([text, html]) => navigator.clipboard.write([new ClipboardItem({
+        "text/plain": new Blob([text], {type: "text/plain"}),
+        "text/html": new Blob([html], {type: "text/html"})})])"""
+    sheet.evaluate(copied, ["Reads.\nWrites.\n", "<table><tr><td>Reads.</td></tr></table>"])
+    comment(sheet, ADA).focus()
+    sheet.keyboard.press("Control+v")
+    saved(sheet, ADA, "Comment")
+    expect(comment(sheet, ADA)).to_have_value("Reads.")
+    expect(comment(sheet, BEN)).to_have_value("Writes.")
+    comment(sheet, CLEO).focus()
+    sheet.evaluate(copied, ['"He said ""yes""."\n', "<table><tr><td>x</td></tr></table>"])
+    sheet.keyboard.press("Control+v")
+    expect(comment(sheet, CLEO)).to_have_value('He said "yes".')
+    sheet.keyboard.press("Control+a")
+    paste(sheet, "Two lines\nof a letter.")
+    expect(comment(sheet, CLEO)).to_have_value("Two lines\nof a letter.")
 
 
 def test_a_pasted_block_never_runs_beyond_the_class(site, sheet):
@@ -232,8 +289,11 @@ def test_a_standing_mark_is_not_overwritten_by_a_block_without_a_reason(site, pa
     mark(page, ADA).focus()
     paste(page, "65\n70\n")
     expect(answer(page, ADA)).to_contain_text("Say why it changes")
+    page.get_by_label(f"Why it changes ({ADA})").fill("A page was overlooked")
+    page.keyboard.press("Tab")
+    saved(page, ADA)
     saved(page, BEN)
-    assert proposed(site) == ["60", "70"]
+    assert sorted(map(str, proposed(site))) == ["60", "65", "70"]
 
 
 def test_a_block_for_sixty_pupils_is_saved_in_one_request(site, page):
@@ -282,6 +342,47 @@ def test_shift_selects_a_block_that_is_copied_as_a_spreadsheet_reads_it_and_clea
     expect(mark(sheet, BEN)).to_have_value("62")
     expect(comment(sheet, BEN)).to_have_value("Two\nlines")
     saved(sheet, BEN, "Comment")
+
+
+def test_a_click_selects_a_mark_to_replace_it_and_a_double_click_edits_it(site, sheet):
+    mark(sheet, ADA).focus()
+    sheet.keyboard.type("52")
+    sheet.keyboard.press("Enter")
+    saved(sheet, ADA)
+    mark(sheet, ADA).focus()
+    mark(sheet, ADA).click()
+    sheet.keyboard.type("9")
+    expect(mark(sheet, ADA)).to_have_value("9")
+    sheet.keyboard.press("Escape")
+    mark(sheet, ADA).dblclick()
+    sheet.keyboard.type(".5")
+    expect(mark(sheet, ADA)).to_have_value("52.5")
+
+
+def test_undo_never_bites_into_a_mark_that_is_not_being_typed(site, sheet):
+    for pupil, text in ((ADA, "57"), (BEN, "588")):
+        mark(sheet, pupil).focus()
+        sheet.keyboard.type(text)
+        sheet.keyboard.press("Enter")
+    expect(answer(sheet, BEN)).to_contain_text("out of bounds")
+    for _ in range(4):
+        sheet.keyboard.press("Control+z")
+    expect(mark(sheet, BEN)).to_have_value("")
+    expect(mark(sheet, ADA)).to_have_value("")
+    sheet.keyboard.press("Tab")
+    expect(answer(sheet, ADA)).to_have_text("blank")
+    assert proposed(site) == ["57", None]
+
+
+def test_the_same_comment_at_three_pupils_is_said_at_each(sheet):
+    for pupil in (ADA, BEN, CLEO):
+        comment(sheet, pupil).fill("Works well.")
+        sheet.keyboard.press("Tab")
+        saved(sheet, pupil, "Comment")
+    expect(sheet.locator(".warnings:not(:empty)")).to_have_count(3)
+    comment(sheet, CLEO).fill("Works well, and helps others.")
+    sheet.keyboard.press("Tab")
+    expect(sheet.locator(".warnings:not(:empty)")).to_have_count(0)
 
 
 def test_a_click_with_shift_ends_a_block_and_a_key_or_another_click_lets_go_of_it(sheet):

@@ -1,6 +1,7 @@
 /* A block of cells: selected with Shift, copied, cut, cleared, filled, pasted. */
 import {all, cellOf, counted, form, go, isMark, kindOf, KINDS, one, rowOf, tell} from "./cells.js";
 import {putTogether} from "./undo.js";
+import {checkedTogether} from "./unsaved.js";
 
 let anchor = null; // the corner that has the focus, and the one opposite to it
 let corner = null;
@@ -71,16 +72,28 @@ function read(text) {
   return lines;
 }
 
+/* The lines of a block without the heading that was copied with it. */
+function withoutHeading(lines) {
+  const isHeading = lines[0].every((text) => /^(marks?|comments?)$/i.test(text.trim()));
+  return isHeading && lines.length > 1 ? lines.slice(1) : lines;
+}
+
 function paste(event) {
-  const lines = read(event.clipboardData.getData("text/plain"));
+  const text = event.clipboardData.getData("text/plain");
+  const isTable = /\t/.test(text) || /<table/i.test(event.clipboardData.getData("text/html"));
+  const lines = withoutHeading(read(text));
   const width = Math.max(...lines.map((line) => line.length));
   const isOne = lines.length === 1 && width === 1;
   const target = isBlock() ? block().flat() : [event.target];
   const [start] = target;
-  if (!isBlock() && (isOne || !isMark(start))) {
+  if (!isBlock() && !isTable && (isOne || !isMark(start))) {
     return; // text, for the browser
   }
   event.preventDefault();
+  if (isOne && !isBlock()) {
+    document.execCommand("insertText", false, lines[0][0]);
+    return;
+  }
   const kinds = KINDS.slice(KINDS.indexOf(kindOf(start)));
   if (width > kinds.length) {
     tell(`Nothing was pasted: the block has ${width} columns. Copy the marks, or the marks and beside them the comments.`);
@@ -91,8 +104,9 @@ function paste(event) {
   const pairs = isOne
     ? target.map((cell) => [cell, lines[0][0]])
     : lines.slice(0, into.length).flatMap((line, n) =>
-      line.map((text, column) => [into[n].querySelector(kinds[column]), text]));
-  const filled = putTogether(pairs.map(([cell, text]) => [cell, isMark(cell) ? text.trim() : text]));
+      line.map((each, column) => [into[n].querySelector(kinds[column]), each]));
+  const filled = checkedTogether(() =>
+    putTogether(pairs.map(([cell, each]) => [cell, isMark(cell) ? each.trim() : each])));
   const over = isOne ? 0 : lines.length - into.length;
   tell(`${counted(filled, "entry was", "entries were")} pasted.` + (over > 0
     ? ` ${counted(over, "line", "lines")} of the block did not fit: the class ends here.` : ""));

@@ -1,12 +1,13 @@
 /* The keys of a spreadsheet. */
 import {all, below, beside, cellOf, form, go, isMark, one, put} from "./cells.js";
 import {clearBlock, collapse, extend, fillDown, isBlock} from "./block.js";
-import {canUndo, undo} from "./undo.js";
+import {isWhole, undo} from "./undo.js";
+import {takenOf} from "./unsaved.js";
 
 const ARROWS = {arrowup: [-1, 0], arrowdown: [1, 0], arrowleft: [0, -1], arrowright: [0, 1]};
 let here = null; // the cell that was entered last,
-let stood = ""; // and what it held then
-let pressed = false;
+let stood = ""; // what it held then,
+let isEdited = false; // and whether keys go into its text by now
 
 function enter(event, cell) {
   const isComment = !isMark(cell);
@@ -90,15 +91,15 @@ function press(event, cell) {
     clearBlock();
   } else if (command === "d") {
     fillDown(cell);
-  } else if (command === "z" && canUndo(cell)) {
+  } else if (command === "z" && isWhole(cell)) {
     undo();
   } else if (key === "escape" && isBlock()) {
     collapse();
   } else if (key === "escape") {
-    put(cell, stood);
+    put(cell, cell.hasAttribute("aria-invalid") ? takenOf(cell) : stood);
     cell.setSelectionRange(isMark(cell) ? 0 : cell.value.length, cell.value.length);
   } else if (key === "f2") {
-    cell.setSelectionRange(cell.value.length, cell.value.length);
+    edit(cell);
   } else {
     isDone = false;
   }
@@ -109,6 +110,11 @@ function press(event, cell) {
   } else if (!chord && !event.altKey && !event.shiftKey && (down || by)) {
     down ? upOrDown(event, cell, down) : across(event, cell, by);
   }
+}
+
+function edit(cell) {
+  isEdited = true;
+  cell.setSelectionRange(cell.value.length, cell.value.length);
 }
 
 function keydown(event) {
@@ -139,22 +145,25 @@ export function start() {
     if (target.matches(".cell")) {
       here = target;
       stood = target.value;
+      isEdited = false;
       if (isMark(target)) {
         target.select();
       }
     }
   });
-  // A click sets the caret after the focus has come: then the mark is selected once more.
-  form.addEventListener("pointerdown", ({target}) => {
-    pressed = target.matches(".cell.grade") && target !== document.activeElement;
-  });
+  // A click selects a mark, to be replaced; a second one edits it.
   form.addEventListener("click", ({target}) => {
-    if (pressed && target === document.activeElement && target.selectionStart === target.selectionEnd) {
-      target.select();
+    if (target.matches(".cell.grade") && target === document.activeElement) {
+      requestAnimationFrame(() => isEdited || target.select()); // after the browser's own caret
     }
-    pressed = false;
   });
+  form.addEventListener("dblclick", ({target}) => {
+    if (target.matches(".cell.grade")) {
+      edit(target);
+    }
+  });
+  form.addEventListener("input", () => { isEdited = true; });
+  addEventListener("signed-in", () => go(here));
   const button = document.querySelector("[data-next-missing]");
-  button.hidden = false;
   button.addEventListener("click", nextMissing);
 }

@@ -13,5 +13,7 @@ if (form) {
   one("table").setAttribute("role", "grid");
   one("table").setAttribute("aria-multiselectable", "true");
   one("[data-save-all]")?.remove(); // cells save themselves
+  document.querySelectorAll("[data-scripted]").forEach((each) => { each.hidden = false; });
   [watchTexts, watchUnsaved, watchKeys, watchBlocks, sendAll].forEach((start) => start());
+  import("../beside.js"); // the panel, after what every sheet needs
 }

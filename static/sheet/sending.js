@@ -2,7 +2,7 @@
   Many edits travel together: while a batch is on its way, what is typed waits for the next. A
   batch that was not answered is sent again as it was, under its key, so that it counts once.
 */
-import {answerOf, beside, cellOf, counted, form, isMark, one, all, part} from "./cells.js";
+import {answerOf, beside, cellOf, counted, form, isMark, one, all, part, tell} from "./cells.js";
 import {badge, forget, keep, newKey, store, take, takenOf, tally, unsaved} from "./unsaved.js";
 import {wasSaved} from "./undo.js";
 import {post, settle} from "../schoolmarks.js";
@@ -13,6 +13,7 @@ const SOON = 2000; // milliseconds until it is tried again, twice as long each t
 const LATEST = 60000;
 
 const unanswered = []; // batches, the oldest first
+const refused = new Map(); // for each cell of which something was refused, what stood beside it before
 let busy = false;
 let pause = SOON;
 let timer = 0;
@@ -20,14 +21,18 @@ let timer = 0;
 /* Something was typed into a cell, or beside it. */
 function typed(cell) {
   const [, sent] = unanswered.flatMap(({edits}) => edits).findLast(([each]) => each === cell) || [];
-  const isInvalid = cell.hasAttribute("aria-invalid");
+  const kept = refused.get(cell);
   keep(cell);
   const {text, reason, mine} = unsaved.get(cell);
   if (sent && sent.text === text && sent.reason === reason && sent.mine === mine) {
     unsaved.set(cell, {...sent}); // typed back to what is on its way,
     store(cell);
-  } else if (!sent && !isInvalid && !mine && text === takenOf(cell)) {
-    forget(cell); // or to what was there: that is no new edit
+  } else if (!sent && !mine && text === takenOf(cell)) {
+    if (kept) { // or to what was there: that is no new edit
+      answerOf(cell).replaceWith(kept);
+      settled(cell);
+    }
+    forget(cell);
   }
 }
 
@@ -50,7 +55,17 @@ function left(cell) {
    until it is typed anew. */
 function tryAgain() {
   unsaved.forEach((item, cell) => {
-    item.due ||= item.held && !cell.hasAttribute("aria-invalid");
+    item.due ||= item.held && !item.block && !cell.hasAttribute("aria-invalid");
+  });
+  soon(0);
+}
+
+/* What could be taken of a block of which something was refused. */
+function sendRest() {
+  unsaved.forEach((item, cell) => {
+    if (item.block && !cell.hasAttribute("aria-invalid")) {
+      Object.assign(item, {block: null, held: false, due: true});
+    }
   });
   soon(0);
 }
@@ -62,7 +77,7 @@ function soon(milliseconds) {
 
 function batchOf(key, some) {
   const edits = some.map(([cell, item]) => {
-    Object.assign(item, {batch: key, due: false, held: false});
+    Object.assign(item, {batch: key, due: false, held: false, seen: part(cell, "seen").value});
     store(cell);
     return [cell, {...item}];
   });
@@ -71,7 +86,8 @@ function batchOf(key, some) {
 
 function nextBatch() {
   let length = 0;
-  const due = [...unsaved].filter(([, item]) => item.due);
+  const all = [...unsaved].filter(([, item]) => item.due);
+  const due = all.filter(([, {block}]) => block === all[0][1].block);
   const fits = due.filter(([, {text}], n) => n < MOST && ((length += text.length) < LONGEST || !n));
   if (fits.length) {
     batchOf(newKey(), fits);
@@ -79,7 +95,7 @@ function nextBatch() {
 }
 
 function bodyOf({key, edits}) {
-  const body = new URLSearchParams({key, person: form.dataset.person});
+  const body = new URLSearchParams({key, person: form.dataset.person, block: edits[0][1].block ?? ""});
   edits.forEach(([cell, {text, seen, reason, mine}]) => {
     const row = beside(cell, '[name^="row-"]');
     const name = cell.name;
@@ -121,10 +137,18 @@ function answered({edits}, html) {
   const page = document.createElement("template");
   page.innerHTML = html;
   edits.forEach(([cell, sent]) => show(cell, sent, page.content.getElementById(`${cell.name}-answer`)));
-  document.querySelector("[data-missing]").textContent = all('[data-enrolled] [data-saved=""]').length;
-  document.querySelector("[data-waiting]").textContent =
-    all(".answer > .waiting, .answer > .conflict").length;
+  const counts = page.content.querySelector("[data-counts]").dataset;
+  ["missing", "waiting"].forEach((name) => {
+    document.querySelector(`[data-${name}]`).textContent = counts[name];
+  });
+  one(".warnings:not(:empty)") && all(".warnings").forEach((each) => each.replaceChildren());
+  page.content.querySelectorAll("[data-of]").forEach((warnings) => {
+    one(`[value="${warnings.dataset.of}"]`)?.closest("tr").querySelector(".warnings").replaceChildren(warnings);
+  });
   say(edits.map(([cell]) => cell));
+  if (!one("[aria-invalid]")) {
+    sendRest(); // what a block was held up by is mended
+  }
   settle();
 }
 
@@ -132,27 +156,47 @@ function show(cell, {text, edit}, answer) {
   const item = unsaved.get(cell);
   const isLast = item.edit === edit; // else more was typed meanwhile
   const isRefused = Boolean(answer.querySelector("[data-refused]"));
+  const isHeld = Boolean(answer.querySelector("[data-not-yet]")); // with a block that is not saved
+  if (isRefused || isHeld) {
+    refused.set(cell, refused.get(cell) ?? before(cell));
+  }
   swap(cell, answer);
-  cell.toggleAttribute("data-unsaved", isRefused);
-  if (isRefused && isLast) {
-    cell.setAttribute("aria-invalid", "true");
+  cell.toggleAttribute("data-unsaved", isRefused || isHeld);
+  if ((isRefused || isHeld) && isLast) {
+    cell.toggleAttribute("aria-invalid", false);
+    if (isRefused) {
+      cell.setAttribute("aria-invalid", "true");
+    }
     Object.assign(item, {batch: null, held: true});
     tally();
-  } else if (!isRefused) {
+  } else if (!isRefused && !isHeld) {
     const now = isMark(cell) ? answer.querySelector("[data-saved]").dataset.saved : text;
     // "80.0" was saved as 80: say so, unless something else is being typed by now.
     if (isLast && cell.value === text) {
       cell.value = now;
     }
-    cell.removeAttribute("aria-invalid");
+    settled(cell);
     take(cell, now);
     wasSaved(cell, text, now);
   }
   if (!isLast) {
     badge(cell);
-  } else if (!isRefused) {
+  } else if (!isRefused && !isHeld) {
     forget(cell);
   }
+}
+
+function settled(cell) {
+  refused.delete(cell);
+  cell.removeAttribute("aria-invalid");
+}
+
+/* What stood beside a cell before something of it was refused. */
+function before(cell) {
+  const answer = answerOf(cell).cloneNode(true);
+  answer.querySelector("[data-not-yet]")?.remove();
+  [...answer.children].forEach((each) => { each.hidden = false; });
+  return answer;
 }
 
 /* What somebody is typing beside the cell at this moment stays, and so does the focus. */
@@ -169,11 +213,12 @@ function swap(cell, answer) {
 
 /* For who does not see the states appear: they are said, with the name of the cell. */
 function say(cells) {
-  const refused = cells.filter((cell) => cell.hasAttribute("aria-invalid"));
-  const [first] = [...refused, ...cells];
+  const invalid = cells.filter((cell) => cell.hasAttribute("aria-invalid"));
+  const [first] = [...invalid, ...cells];
   const state = `${first.labels[0].textContent}: ${answerOf(first).innerText.replace(/\s+/g, " ").trim()}`;
-  const many = `${counted(cells.length, "entry", "entries")} sent, ${refused.length} refused. `;
-  one("[data-said]").textContent = cells.length > 1 ? many + (refused.length ? state : "") : state;
+  one("[data-rest]").hidden = !cells.some((cell) => answerOf(cell).querySelector("[data-not-yet]"));
+  const many = `${counted(cells.length, "entry", "entries")} sent, ${invalid.length} refused. `;
+  one("[data-said]").textContent = cells.length > 1 ? many + (invalid.length ? state : "") : state;
 }
 
 function failed({edits}, isForTime) {
@@ -197,6 +242,7 @@ export function start() {
   }
   batches.forEach((some, key) => batchOf(key, some));
   ["online", "focus", "pageshow", "signed-in"].forEach((name) => addEventListener(name, tryAgain));
+  one("[data-rest] button").addEventListener("click", sendRest);
   Object.entries({input: typed, change: left, focusout: left}).forEach(([name, listener]) => {
     form.addEventListener(name, (event) => {
       const cell = cellOf(event.target);

@@ -1,5 +1,5 @@
 /* Undoing: steps of text before and after, together for a paste, a fill or a cleared block. */
-import {form, go, put} from "./cells.js";
+import {form, go, put, tell} from "./cells.js";
 import {takenOf} from "./unsaved.js";
 
 const edits = [];
@@ -42,13 +42,14 @@ export function putTogether(pairs) {
   return steps.length;
 }
 
-export const canUndo = (cell) => edits.length > 0 && cell.value === textOf(cell);
+/* While something is half typed, undoing is the browser's. */
+export const isWhole = (cell) => cell.value === textOf(cell);
 
 export function undo() {
+  tell("");
   while (edits.length) {
-    // Typed over since, or never taken: not what a person means to undo.
-    const steps = edits.pop().filter(
-      ({cell, after}) => cell.value === after && !cell.hasAttribute("aria-invalid"));
+    // Typed over since: not what a person means to undo.
+    const steps = edits.pop().filter(({cell, after}) => cell.value === after);
     if (steps.length) {
       undoing = true;
       steps.forEach(({cell, before}) => put(cell, before));

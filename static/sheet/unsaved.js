@@ -2,7 +2,8 @@
   What was typed and is not saved yet. It waits in the browser's storage, for this person, school
   and sheet alone, one item for each cell, so that two tabs do not overwrite each other's. An item
   is "due" once the cell is left, has the key of its `batch` once it is sent, and is "held" when the
-  server did not take it.
+  server did not take it. Those of a pasted block share a `block`: nothing of it is saved before all
+  of it can be.
 */
 import {all, answerOf, beside, form, one, part} from "./cells.js";
 
@@ -29,15 +30,27 @@ const taken = new Map();
 export const takenOf = (cell) => taken.get(cell) ?? cell.defaultValue;
 export const take = (cell, text) => taken.set(cell, text);
 
+let block = null;
+
+/* What is put into cells meanwhile is one block. */
+export function checkedTogether(work) {
+  block = newKey();
+  const done = work();
+  block = null;
+  return done;
+}
+
 export function keep(cell) {
   const reason = part(cell, "reason");
   unsaved.set(cell, {
+    name: cell.labels[0].textContent,
     text: cell.value,
     seen: part(cell, "seen").value,
     reason: reason ? reason.value : unsaved.get(cell)?.reason ?? "",
     mine: Boolean(part(cell, "mine")?.checked),
     edit: newKey(),
     batch: null,
+    block,
     due: false,
     held: false,
   });
@@ -68,8 +81,8 @@ export function forget(cell) {
 /* "Not yet saved" in place of the state that the cell had, which the next answer brings anew. */
 export function badge(cell) {
   const answer = answerOf(cell);
-  if (!answer.querySelector("[data-not-yet], [data-refused]")) {
-    answer.querySelectorAll(".state, .state-note").forEach((each) => { each.hidden = true; });
+  if (!answer.querySelector("[data-not-yet]")) {
+    [...answer.children].forEach((each) => { each.hidden = !each.matches(".reason"); });
     answer.prepend(one("[data-badge]").content.cloneNode(true));
   }
   tally();
@@ -80,7 +93,7 @@ let announced = 0;
 export function tally() {
   const shown = document.querySelector("[data-not-saved]");
   shown.textContent = unsaved.size + stranded.length;
-  shown.parentNode.hidden = false;
+  shown.parentNode.toggleAttribute("data-some", unsaved.size + stranded.length > 0);
   // Said only when something is held up: not at each key, while all goes well.
   const held = stranded.length + all(".cell[data-unsaved]").length;
   if (held !== announced) {
@@ -97,7 +110,7 @@ function restore() {
       const item = JSON.parse(storage.getItem(label));
       const cell = byLabel.get(label);
       if (!cell || cell.readOnly) {
-        stranded.push({label, text: item.text});
+        stranded.push({label, words: `${item.name}: ${item.text || "(cleared)"}`});
       } else if (item.text === cell.defaultValue && !item.mine) {
         storage.removeItem(label); // it came through, and only the answer was lost
       } else {
@@ -117,10 +130,10 @@ function showStranded() {
   const box = one("[data-stranded]");
   const list = box.querySelector("ul");
   list.replaceChildren();
-  stranded.forEach(({text}) => {
+  stranded.forEach(({words}) => {
     const line = document.createElement("li");
     line.className = "typed";
-    line.textContent = text || "(cleared)";
+    line.textContent = words;
     list.append(line);
   });
   box.hidden = !stranded.length;
@@ -148,6 +161,10 @@ export function start() {
   // It is all in the storage; but who leaves should know that it is not saved.
   let sends = false;
   form.addEventListener("submit", () => { sends = true; });
+  addEventListener("somebody-else", () => {
+    sends = true;
+    location = "/"; // what stands on this page is not for them
+  });
   addEventListener("beforeunload", (event) => {
     if (unsaved.size && !sends) {
       event.preventDefault();
