@@ -350,6 +350,24 @@ def test_text_typed_back_is_nothing_unsaved(site, sheet):
     assert proposed(site) == []
 
 
+def test_other_pages_say_what_of_a_class_is_not_saved_yet(site, sheet):
+    sheet.route(CELL, lambda route: route.abort())
+    types(sheet, mark(sheet, ADA), "61")
+    types(sheet, comment(sheet, ADA), "Asks why.")
+    unsaved(sheet, 2)
+    sheet.goto(f"{site.url}/classes/")
+    expect(sheet.get_by_role("row", name="BIO-2")).to_contain_text("2 typed, and not saved")
+    sheet.locator("details.who summary").click()
+    expect(sheet.get_by_text("2 typed in this browser, and not saved yet")).to_be_visible()
+    sheet.goto(f"{site.url}{sheet_of(site)}hand-in/")
+    expect(sheet.locator("main")).to_contain_text("2 typed in this browser, and not saved yet")
+    sheet.unroute(CELL)
+    sheet.goto(f"{site.url}{sheet_of(site)}")
+    unsaved(sheet, 0)
+    sheet.goto(f"{site.url}/classes/")
+    expect(sheet.get_by_role("row", name="BIO-2")).not_to_contain_text("not saved")
+
+
 def test_a_pupil_who_left_meanwhile_takes_no_text_along(site, sheet):
     people = site.people
     sheet.route(CELL, lambda route: route.abort())
