@@ -67,7 +67,7 @@ def tell_instructors(act: Act, submitted: Mapping[uuid.UUID, uuid.UUID]) -> None
 def _classes(act: Act, enrollments: Collection[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
     """Return the class of each enrolment: of one that vanished in this act, the one it was in."""
     gone = _vanished(act, "enrollment", "section")
-    rows = Enrollment.objects.filter(pk__in=list(enrollments))
+    rows = Enrollment.objects.filter(pk__among=list(enrollments))
     return gone | dict(rows.values_list("pk", "section_id"))
 
 
