@@ -142,6 +142,10 @@ def test_a_closed_class_is_handed_in_as_it_stands_and_the_page_says_what_that_do
     assert "Nothing is locked" in page(people.a, path(people))
     assert Browser(people.t1).send(path(people), all_blanks(people)).status_code == 302
     assert len(handed_in(people)) == 1
+    for at in (path(people), reverse("sheet", args=[people.section])):
+        assert "<b>Handed in</b> on" in page(people.t1, at)
+        assert "What is typed afterwards" not in page(people.t1, at)
+        assert "What is typed afterwards" in page(people.a, at)
 
 
 @pytest.mark.parametrize("nonsense", [{"blank": "x"}, {"blank": "\x00"}, {"key": "\x00"}])

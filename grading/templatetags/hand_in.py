@@ -12,6 +12,10 @@ register = template.Library()
 
 @register.inclusion_tag("grading/hand_in_state.html", takes_context=True)
 def hand_in_state(context: dict[str, Any], section: Section) -> dict[str, Any]:
-    """Say when a class was handed in, and by whom; nothing of one that was not."""
+    """Say when a class was handed in, and by whom; nothing of one that was not. On a page with its
+    ``sheet``, that typing goes on only where it does."""
     member = context["request"].member
-    return {"handed_in": latest([section.pk], by=member).get(section.pk)}
+    return {
+        "handed_in": latest([section.pk], by=member).get(section.pk),
+        "is_locked": "sheet" in context and context["sheet"].is_locked,
+    }
