@@ -15,7 +15,7 @@ from accounts.in_school import enter
 from accounts.models import AuditLog, Membership, School, User
 from accounts.origin import Origin
 from changes import review
-from changes.models import ChangeSet, Decision
+from changes.models import ChangeSet, Decision, LedgerHead
 from changes.propose import Draft, Saved, creation, propose
 from grading.models import BankComment, Enrollment, GradingScale, GradingStep
 from students.models import Student
@@ -83,6 +83,7 @@ def make(*, today: dt.date, password: str) -> School:
         for term in sample.terms[:2]:
             _past_marks(sample, term)
         _this_term(sample)
+        _seen(sample)
         _missing_pupil_twice(sample)
         _waiting_correction(sample)
         _week_and_saturday(sample)
@@ -340,6 +341,14 @@ def _this_term(sample: Sample) -> None:
             by=section.instructor,
             at=sample.at(friday, 18, number),
         )
+
+
+def _seen(sample: Sample) -> None:
+    """Everybody has seen what was decided until Friday evening."""
+    head = LedgerHead.objects.get(school=sample.school)
+    Membership.objects.filter(school=sample.school).update(
+        decided_seen=head.last_decision, decided_mailed=head.last_decision
+    )
 
 
 def _missing_pupil_twice(sample: Sample) -> None:
