@@ -22,6 +22,8 @@ class Criteria:
     imported them. ``start`` and ``end`` bound [start, end) the server's time of receipt (of the
     decision, with ``decided_by``). ``ip`` and ``session`` are the origin's. ``about`` is the id of
     a record, such as a section: its own cells, and those of the records that refer to it.
+    ``field`` is one of a type of records, such as "enrollment.grade". ``change_set`` is one save,
+    such as an import.
     """
 
     account: uuid.UUID | None = None
@@ -31,6 +33,8 @@ class Criteria:
     ip: str | None = None
     session: str | None = None
     about: uuid.UUID | None = None
+    field: str | None = None
+    change_set: uuid.UUID | None = None
 
     def __post_init__(self) -> None:
         if (self.account is None) == (self.decided_by is None):
@@ -83,6 +87,8 @@ def matching(criteria: Criteria, school: School) -> list[Match]:
         (f"{row}.ip = %(ip)s::inet", "ip", criteria.ip),
         (f"{row}.session = %(session)s", "session", criteria.session),
         (_ABOUT, "about", criteria.about),
+        ("c.entity_type || '.' || c.field = %(field)s", "field", criteria.field),
+        ("c.change_set_id = %(change_set)s", "change_set", criteria.change_set),
     ):
         if value:
             conditions.append(condition)

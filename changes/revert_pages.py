@@ -4,6 +4,7 @@ The preview's form carries the engine's token. When anything that was shown has 
 done and the preview comes again, as it is now.
 """
 
+import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
@@ -19,14 +20,13 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.in_school import MemberRequest
 from accounts.models import Membership, School
 from accounts.posting import posted_or_back_to
 
-from . import naming, registry, revert, school_time
+from . import criteria_words, naming, registry, revert, school_time
 from .deciding import CannotProject, KeysClash, MayNotDecide
 from .models import Change, Decision
 from .projector import Move
@@ -42,8 +42,13 @@ LISTED = 500
 REFUSALS = (KeysClash, NothingToDo, CannotProject, MayNotDecide)
 
 
+BOUNDS = ("start", "end", "ip", "session", "change_set", "about")
+"""Without one of these everything that an account ever did would match."""
+
+
 class CriteriaForm(forms.Form):
-    """Whose changes, of which time, from which address. Times are those of the school's clocks."""
+    """Whose changes, and which of them: all that is given must be so. Times are those of the
+    school's clocks."""
 
     account = forms.ChoiceField(
         label="Account",
@@ -67,10 +72,26 @@ class CriteriaForm(forms.Form):
         required=False,
         help_text="An IP address, such as 203.0.113.7. Leave it empty for all addresses.",
     )
+    field = forms.ChoiceField(
+        label="Only this field",
+        required=False,
+        error_messages={"invalid_choice": "There is no such field."},
+    )
+    change_set = forms.UUIDField(label="Only this save", required=False)
+    session = forms.CharField(label="Only in this session", required=False, max_length=64)
+    about = forms.UUIDField(label="Only about", required=False)
 
-    def __init__(self, data: QueryDict | None = None, *, school: School) -> None:
-        super().__init__(data)
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        *,
+        school: School,
+        initial: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(data, initial=initial)
         self.school = school
+        self.fields["field"].choices = [("", "all fields"), *criteria_words.fields()]  # type: ignore[attr-defined]
+        self._narrowings(data or initial or {})
         members = Membership.objects.filter(school=school).select_related("user")
         self.fields["account"].choices = [  # type: ignore[attr-defined]
             ("", "Choose"),
@@ -82,11 +103,31 @@ class CriteriaForm(forms.Form):
             second.choices = [("", ""), ("0", "the first"), ("1", "the second")]  # type: ignore[attr-defined]
             second.widget = forms.HiddenInput()
 
+    def _narrowings(self, given: Mapping[str, Any]) -> None:
+        """Offer what no one types: the imports; and the session, save or record of a link."""
+        saves = criteria_words.imports()
+        for name, every, known, words in (
+            ("session", "all sessions", [], criteria_words.of_session),
+            ("change_set", "all saves", saves, lambda pk: criteria_words.of_save(uuid.UUID(pk))),
+            ("about", "all records", [], lambda pk: criteria_words.of_record(uuid.UUID(pk))),
+        ):
+            value, choices = given.get(name, ""), [*known]
+            if value and value not in dict(known):
+                with contextlib.suppress(ValueError):
+                    choices.append((value, words(value)))
+            self.fields[name].widget = (
+                forms.Select(choices=[("", every), *choices]) if choices else forms.HiddenInput()
+            )
+
+    @property
+    def narrowings(self) -> list[forms.BoundField]:
+        return [self[name] for name in ("change_set", "session", "about")]
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         for name in ("start", "end"):
             cleaned[f"{name}_at"] = self._instant(name) if cleaned.get(name) else None
-        if not any(self.data.get(name) for name in ("start", "end", "ip")):
+        if not any(self.data.get(name) for name in BOUNDS):
             self.add_error(
                 "start", "Give a time, or an address: all that an account ever did is too much."
             )
@@ -124,24 +165,15 @@ class CriteriaForm(forms.Form):
             start=given["start_at"],
             end=given["end_at"],
             ip=given["ip"] or None,
+            session=given["session"] or None,
+            about=given["about"],
+            field=given["field"] or None,
+            change_set=given["change_set"],
         )
-
-    def window(self) -> list[tuple[str, str]]:
-        """Return the times of a valid form in words."""
-        given = self.cleaned_data
-        times = (("From", given["start_at"]), ("Until, not included", given["end_at"]))
-        return [(label, _clock(at)) for label, at in times if at]
 
     def sent(self) -> list[tuple[str, str]]:
         """Return names and values to carry through the preview's forms."""
         return [(name, self.data.get(name, "")) for name in self.fields]
-
-
-def _clock(at: dt.datetime) -> str:
-    """Return what the school's clocks showed, and in which half of the year: Django's own filter
-    leaves that out where it matters, in the hour that comes twice."""
-    local = timezone.localtime(at)
-    return f"{local:%A} {local.day} {local:%B %Y, %H:%M} ({local:%Z})"
 
 
 def _called(member: Membership) -> str:
@@ -198,8 +230,8 @@ class Shown:
 @require_safe
 def start(request: MemberRequest) -> HttpResponseBase:
     """The form, and the reverts that were made."""
-    form = CriteriaForm(school=request.member.school)
-    return _start(request, form)
+    named = {name: request.GET[name] for name in CriteriaForm.base_fields if name in request.GET}
+    return _start(request, CriteriaForm(school=request.member.school, initial=named))
 
 
 def _start(request: MemberRequest, form: CriteriaForm, status: int = 200) -> HttpResponseBase:
@@ -261,7 +293,7 @@ def result(request: MemberRequest, number: int) -> HttpResponseBase:
     lifts = Decision.objects.filter(undoes=decision).select_related("decided_by")
     context = {
         "decision": decision,
-        "criteria": _criteria_in_words(decision),
+        "criteria": criteria_words.in_words(decision.criteria),
         "own": revert.concerns(decision, request.member),
         "lines": lines(request.member.school, ids[:LISTED]),
         "more": len(ids) > LISTED,
@@ -412,7 +444,7 @@ def _unticked(some: Iterable[Line]) -> set[str]:
 def _preview(
     request: MemberRequest, form: CriteriaForm, looked: Preview, **more: Any
 ) -> HttpResponseBase:
-    context = {"form": form, "account": dict(form.fields["account"].choices)[form.data["account"]]}  # type: ignore[attr-defined]
+    context = {"form": form, "criteria": criteria_words.in_words(form.criteria().as_json())}
     return _render(request, "changes/revert_preview.html", looked, context, **more)
 
 
@@ -558,20 +590,3 @@ def _more(line: Line) -> str:
 
 def _many(count: int) -> str:
     return f"{count} change{'' if count == 1 else 's'}"
-
-
-def _criteria_in_words(decision: Decision) -> list[tuple[str, Any]]:
-    given = decision.criteria
-    accounts = {name: given[name] for name in ("account", "decided_by") if name in given}
-    people = naming.people(uuid.UUID(account) for account in accounts.values())
-    words = {"account": "Typed by", "decided_by": "Decided by"}
-    told: list[tuple[str, Any]] = [
-        (words[name], people.get(uuid.UUID(account), "")) for name, account in accounts.items()
-    ]
-    for name, label in (("start", "From"), ("end", "Until, not included")):
-        if name in given:
-            told.append((label, _clock(dt.datetime.fromisoformat(given[name]))))
-    for name, label in (("ip", "From the address"), ("session", "In the session")):
-        if name in given:
-            told.append((label, given[name]))
-    return told

@@ -1,5 +1,7 @@
-"""``manage.py revert_changes``: excludes what an account did in a window of time."""
+"""``manage.py revert_changes``: excludes what an account did in a window of time, in a session, in
+an import, or about a record."""
 
+import uuid
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -7,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounts.in_school import enter
 from accounts.models import School
 from accounts.origin import Origin
-from changes import revert
+from changes import criteria_words, revert
 from changes.management.arguments import (
     account_of,
     add_act,
@@ -23,7 +25,8 @@ from changes.preview_text import in_words
 
 class Command(BaseCommand):
     help = (
-        "Reverts what an account submitted from one time to another: each value falls back to the "
+        "Reverts what an account submitted from one time to another, in a session or in an "
+        "import; what is given must all be so. Each value falls back to the "
         "last one that remains. Records that somebody else built on are kept."
     )
 
@@ -39,7 +42,6 @@ class Command(BaseCommand):
             parser.add_argument(
                 option,
                 dest=name,
-                required=True,
                 metavar="TIME",
                 help=f"{what} instant, as the school’s clocks show it: 2026-11-14 23:00",
             )
@@ -59,6 +61,25 @@ class Command(BaseCommand):
             help="where the clocks showed a time twice, the second is meant",
         )
         parser.add_argument("--ip", metavar="ADDRESS", help="only what came from this address")
+        parser.add_argument(
+            "--session", metavar="SESSION", help="only what was done in this session"
+        )
+        parser.add_argument(
+            "--import",
+            dest="change_set",
+            type=uuid.UUID,
+            metavar="ID",
+            help="only this import, or any other save, by the id of its change set",
+        )
+        parser.add_argument(
+            "--about",
+            type=uuid.UUID,
+            metavar="ID",
+            help="only this record, such as a class, and those that refer to it",
+        )
+        parser.add_argument(
+            "--field", metavar="TYPE.FIELD", help="only this field, such as enrollment.grade"
+        )
         parser.add_argument(
             "--with-what-was-built-on-it",
             dest="whole",
@@ -111,14 +132,34 @@ def _criteria(school: School, options: dict[str, Any]) -> revert.Criteria:
         for name in ("account", "decided_by")
         if options[name]
     }
-    start, end = (
-        time_of(options[name], school=school, option=option, second=options["second"])
+    times: dict[str, Any] = {
+        name: time_of(options[name], school=school, option=option, second=options["second"])
         for name, option in (("start", "--from"), ("end", "--to"))
-    )
+        if options[name]
+    }
+    others = {name: options[name] for name in ("session", "change_set", "about") if options[name]}
+    if len(times) < 2 and not others:
+        raise CommandError(
+            "Give both --from and --to, or one of --session, --import and --about: all that an "
+            "account ever did is too much."
+        )
     try:
-        return revert.Criteria(**accounts, start=start, end=end, ip=address_of(options["ip"]))
+        return revert.Criteria(
+            **accounts,
+            **times,
+            **others,
+            ip=address_of(options["ip"]),
+            field=_field(options["field"]),
+        )
     except ValueError as error:
         raise CommandError(str(error)) from error
+
+
+def _field(text: str | None) -> str | None:
+    known = [name for name, _ in criteria_words.fields()]
+    if text and text not in known:
+        raise CommandError(f"--field: there is no field {text!r}, but: {', '.join(known)}.")
+    return text
 
 
 def _counted(preview: revert.Preview) -> str:

@@ -1,0 +1,100 @@
+"""From what was done with an account to the revert that takes it back, and to lifting that, in a
+real browser: with the keyboard, on a phone, in the dark, and as axe judges it."""
+
+import datetime as dt
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from accounts import audit
+from accounts.models import AuditLog
+from accounts.origin import Origin
+from changes.models import Decision
+from changes.propose import propose
+from tests.cast import MONDAY, SATURDAY_NIGHT, typed
+from tests.test_office_in_browser import reach, refused_by_axe, wider_than_the_page
+
+pytestmark = pytest.mark.browser
+
+PHONE = "Mozilla/5.0 (Linux; Android 15) Chrome/141.0.0.0 Mobile Safari/537.36"
+
+
+@pytest.fixture
+def night(site):
+    """V's account was in use on eight mornings, and on Saturday night from elsewhere: it raised two
+    marks that stood, which A approved."""
+    people = site.people
+    with site.inside():
+        for n, text in enumerate(("60", "55")):
+            people.stand(people.marks[n], text, by=people.t1)
+        for day in range(8):
+            at = MONDAY - dt.timedelta(days=20 - day)
+            where = Origin(at=at, ip="10.0.1.3", session=f"day {day}", user_agent="Firefox/1 Mac")
+            audit.record(
+                AuditLog.Event.SIGN_IN, origin=where, school=people.school, user=people.v.user
+            )
+        for n, text in enumerate(("95", "99")):
+            at = SATURDAY_NIGHT + dt.timedelta(minutes=n)
+            where = Origin(at=at, ip="203.0.113.7", session="night", user_agent=PHONE)
+            draft = typed(people.marks[n], text, reason="typo")
+            people.a.approves(*propose([draft], by=people.v.member, origin=where).changes)
+    return site
+
+
+def test_saturday_night_is_seen_reverted_and_lifted_by_the_keyboard(night, page, complaints):
+    people = night.people
+
+    def marks() -> list[str | None]:
+        with night.inside():
+            assert people.is_equal()
+            return [people.grade(each) for each in people.marks[:2]]
+
+    assert marks() == ["95", "99"]
+    night.enter(page, people.a, f"/office/accounts/membership/{people.v.member.pk}/change/")
+    reach(page, "Activity of V Sweet", "link")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("An address it had not used before: 203.0.113.7.")).to_be_visible()
+    expect(page.get_by_text("Outside its usual hours: 23:00 to 00:00.")).to_be_visible()
+    reach(page, "Revert what was typed…", "link")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("definition").nth(1)).to_contain_text("203.0.113.7, Chrome on Android")
+    page.get_by_label("Why").fill("it was her niece")
+    reach(page, "Revert what is ticked")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("In the session")).to_be_visible()
+    assert marks() == ["60", "55"]
+    with night.inside():
+        number = Decision.objects.get(kind="revert").number
+    page.goto(f"{night.url}/office/revert/{number}/lift/")
+    page.get_by_label("Why").fill("it was her after all")
+    reach(page, "Lift what is ticked")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("it was her after all")).to_be_visible()
+    assert marks() == ["95", "99"]
+    assert complaints == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
+    night, browser: Browser, width, scheme
+):
+    people = night.people
+    page = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme
+    ).new_page()
+    account = people.v.user.pk
+    night.enter(page, people.a, "/office/")
+    found = {}
+    for name, at in (
+        ("activity", f"activity/{account}/"),
+        ("address", "activity/?ip=203.0.113.7"),
+        ("no-address", "activity/?ip=nonsense"),
+        ("form", f"revert/?about={people.section}&session=night"),
+        ("preview", f"revert/preview/?account={account}&how=typed&session=night"),
+    ):
+        page.goto(f"{night.url}/office/{at}")
+        if complaint := refused_by_axe(page):
+            found[name] = complaint
+        if wider_than_the_page(page):
+            found[f"{name} is too wide"] = page.evaluate("document.documentElement.scrollWidth")
+    assert found == {}
