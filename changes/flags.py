@@ -161,7 +161,7 @@ def _refused(school: School, some: Sequence[Judged]) -> Told:
 def _rivals(judged: Sequence[Judged]) -> Told:
     cells = {(j.entity_id, j.field) for j in judged}
     proposed: dict[tuple[uuid.UUID, str], list[tuple[uuid.UUID, str | None]]] = defaultdict(list)
-    rows = Change.objects.filter(entity_id__in={entity_id for entity_id, _ in cells}).open()
+    rows = Change.objects.filter(entity_id__among={entity_id for entity_id, _ in cells}).open()
     for entity_id, field, author_id, value in rows.values_list(
         "entity_id", "field", "author_id", "value"
     ):

@@ -199,7 +199,7 @@ def _heads(
     """The authoritative head of each cell: the effective change with the highest position."""
     heads: dict[uuid.UUID, dict[str, tuple[uuid.UUID, str | None]]] = {}
     rows = (
-        Change.objects.filter(entity_id__in=ids)
+        Change.objects.filter(entity_id__among=ids)
         .effective()
         .order_by("entity_id", "field", "-position")
         .distinct("entity_id", "field")
@@ -214,7 +214,7 @@ def _mine(ids: list[uuid.UUID], by: Membership) -> dict[uuid.UUID, dict[str, Min
     """The author's own latest change of each cell, less what is excluded."""
     mine: dict[uuid.UUID, dict[str, Mine]] = {}
     rows = (
-        Change.objects.filter(entity_id__in=ids)
+        Change.objects.filter(entity_id__among=ids)
         .proposed_by(by.user_id)
         .not_excluded()
         .order_by("entity_id", "field", "-number")

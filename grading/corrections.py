@@ -50,7 +50,7 @@ def standing(enrollment_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str | Non
 def reasons(change_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
     """Return the reason that each of these changes was submitted with, if it is a correction."""
     return dict(
-        GradeCorrection.objects.filter(change_id__in=list(change_ids)).values_list(
+        GradeCorrection.objects.filter(change_id__among=change_ids).values_list(
             "change_id", "reason"
         )
     )

@@ -156,12 +156,14 @@ def _label(section: Section) -> str:
 
 def _places(judged: Iterable[Judged]) -> dict[uuid.UUID, _Place]:
     ids = {j.entity_id for j in judged}
-    standing = Enrollment.objects.filter(pk__in=ids).values_list("pk", "section_id", "student_id")
+    standing = Enrollment.objects.filter(pk__among=ids).values_list(
+        "pk", "section_id", "student_id"
+    )
     places = {pk: _Place(section, student) for pk, section, student in standing}
     proposed: dict[uuid.UUID, dict[str, uuid.UUID]] = defaultdict(dict)
     for entity_id, field, value in (
         Change.objects.filter(
-            entity_id__in=ids - places.keys(),
+            entity_id__among=ids - places.keys(),
             field__in=("section", "student"),
             refers_to__isnull=False,
         )
