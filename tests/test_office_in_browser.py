@@ -48,7 +48,7 @@ def preview_of_saturday(site) -> str:
     return f"{site.url}/office/revert/preview/?account={account}&how=typed&{window}"
 
 
-def reach(page: Page, name: str, role: str = "button") -> None:
+def reach(page: Page, name: str | re.Pattern[str], role: str = "button") -> None:
     """Press Tab until the control of that name has the focus; fail when it never gets it."""
     wanted = page.get_by_role(role, name=name)  # type: ignore[arg-type]
     for _ in range(120):
