@@ -51,6 +51,7 @@ def _tell(mail: Membership.Mail, *, school: School, until: int, at: dt.datetime)
     behind = Membership.objects.filter(
         school=school,
         is_active=True,
+        frozen_at=None,
         user__is_active=True,
         decided_by_mail=mail,
         decided_mailed__lt=until,

@@ -17,7 +17,7 @@ from changes.activity import Session, Sessions
 from changes.propose import creation, propose
 from changes.unusual import unusual
 from tests.cast import MONDAY, SATURDAY_NIGHT, Cast, Person, typed
-from tests.pages import Browser, more_pupils
+from tests.pages import Browser, form_of, more_pupils
 
 pytestmark = pytest.mark.django_db
 
@@ -253,6 +253,19 @@ def test_people_and_timelines_lead_to_the_activity(weeks):
     for at in (person, timeline, session):
         assert f'href="{account(weeks.v)}"' in page(weeks.a, at)
     assert f'href="{address(NIECE)}"' in page(weeks.a, session)
+
+
+def test_the_account_is_frozen_from_the_page_of_its_activity(weeks):
+    people = weeks
+    office = Browser(people.a)
+    page = reverse("admin:activity", args=[people.v.user.pk])
+    freeze = reverse("admin:accounts_membership_freeze", args=[people.v.member.pk])
+    assert form_of(office.get(page).content.decode(), freeze)["reason"] == ""
+    assert office.send(freeze, {"reason": "Her niece"}).status_code == 302
+    assert "This account is frozen" in office.get(page).content.decode()
+    assert Browser(people.v).get("/classes/").status_code == 403
+    own = reverse("admin:activity", args=[people.a.user.pk])
+    assert "Freeze the account" not in office.get(own).content.decode()
 
 
 def test_what_is_no_address_is_said_beside_the_field(people):

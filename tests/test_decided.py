@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from accounts import outbox
+from accounts import freezing, outbox
 from accounts.in_school import enter
 from accounts.models import Membership
 from grading import decided, decided_mail
@@ -235,6 +235,13 @@ def test_a_choice_that_is_none_changes_nothing(people):
 def test_one_who_has_left_is_told_nothing_nor_is_the_author_of_the_decision(two_decided):
     people = two_decided
     Membership.objects.filter(pk=people.t1.member.pk).update(is_active=False)
+    assert compose(people, NEXT_MORNING) == []
+
+
+def test_an_account_that_is_frozen_is_told_nothing(two_decided):
+    people = two_decided
+    with enter(people.school):
+        freezing.freeze(people.t1.member, by=people.a.member, origin=people.a.origin())
     assert compose(people, NEXT_MORNING) == []
 
 
