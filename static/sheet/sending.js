@@ -27,7 +27,7 @@ function typed(cell) {
   if (sent && sent.text === text && sent.reason === reason && sent.mine === mine) {
     unsaved.set(cell, {...sent}); // typed back to what is on its way,
     store(cell);
-  } else if (!sent && !mine && text === takenOf(cell)) {
+  } else if (!sent && !mine && !reason && text === takenOf(cell)) {
     if (kept) { // or to what was there: that is no new edit
       answerOf(cell).replaceWith(kept);
       settled(cell);
