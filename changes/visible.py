@@ -3,8 +3,10 @@
 import regex
 
 # Default_Ignorable_Code_Point is what Unicode itself says is not displayed (UAX #44). Beyond it
-# and space: controls, the anchors of annotations, and the empty pattern of braille.
-_SEEN = regex.compile(r"[^\s\p{Z}\p{Cc}\p{Default_Ignorable_Code_Point}\uFFF9-\uFFFB\u2800]")
+# and space: controls, noncharacters, the anchors of annotations, and the empty pattern of braille.
+_SEEN = regex.compile(
+    r"[^\s\p{Z}\p{Cc}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\uFFF9-\uFFFB\u2800]"
+)
 
 
 def shows(text: str) -> bool:
