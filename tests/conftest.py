@@ -51,17 +51,22 @@ def _as_owner() -> psycopg.Connection:
 def _drop(database: str) -> None:
     """Drop a database. Each role ends its own sessions there, which it alone may: those of the
     threads of a server that was just stopped, and those that Django keeps apart while a browser's
-    event loop runs in this thread."""
-    with _sign_in("default") as serving:
-        serving.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where datname = %s and usename = current_user",
-            [database],
-        )
-    with _as_owner() as owner:
-        owner.execute(
-            sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database))
-        )
+    event loop runs in this thread. A thread may have begun another meanwhile: then once more."""
+    drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database))
+    with _sign_in("default") as serving, _as_owner() as owner:
+        for attempt in range(5):
+            serving.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = %s and usename = current_user",
+                [database],
+            )
+            try:
+                owner.execute(drop)
+            except psycopg.errors.InsufficientPrivilege:
+                if attempt == 4:
+                    raise
+            else:
+                return
 
 
 def _create(database: str, template: str) -> None:
