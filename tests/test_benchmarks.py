@@ -148,9 +148,9 @@ def test_a_history_filled_by_sql_folds_and_reverts_like_any_other(long_history):
         assert mark_sheet.Enrollment.objects.get(pk=enrolled).grade == "40"  # typed afterwards
     took = revert.reverting(made, made.many, 30, times=1)
     assert set(took) == {"bare UPDATE of 30 rows", "preview 30", "revert 30", "lift 30"}
+    assert revert.page_of_preview(made) > 0
     done = revert.do_revert(made, made.many)
     assert sum(line.kind.name == "FALLS_BACK" for line in done.preview.lines) == 27
-    assert revert.page_of_preview(made) > 0
 
 
 def test_all_that_waits_is_approved(measured):

@@ -363,9 +363,10 @@ def test_other_pages_say_what_of_a_class_is_not_saved_yet(site, sheet):
     expect(sheet.locator("main")).to_contain_text("2 typed in this browser, and not saved yet")
     sheet.unroute(CELL)
     sheet.goto(f"{site.url}{sheet_of(site)}")
+    expect(answer(sheet, ADA, "Comment")).to_contain_text("awaiting approval")
     unsaved(sheet, 0)
     sheet.goto(f"{site.url}/classes/")
-    expect(sheet.get_by_role("row", name="BIO-2")).not_to_contain_text("not saved")
+    expect(sheet.get_by_role("row", name="BIO-2").get_by_text("not saved")).to_be_hidden()
 
 
 def test_a_pupil_who_left_meanwhile_takes_no_text_along(site, sheet):
