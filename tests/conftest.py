@@ -8,6 +8,7 @@ role that serves and roll back. A test that must commit (threads, a live site) a
 import contextlib
 import dataclasses
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def _drop(database: str) -> None:
             except psycopg.errors.InsufficientPrivilege:
                 if attempt == 4:
                     raise
+                time.sleep(0.3)
             else:
                 return
 

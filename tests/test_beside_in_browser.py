@@ -41,6 +41,7 @@ def keep(site, *texts: str) -> None:
 def sheet(site, page) -> Page:
     keep(site, "{name} writes.", "{name} reads.")
     site.enter(page, site.people.t1, sheet_of(site))
+    page.wait_for_load_state("networkidle")  # the panel's script comes after the sheet's
     return page
 
 
@@ -138,6 +139,7 @@ def test_characters_are_counted_as_a_person_counts_them_near_the_limit(site, pag
     school.comment_length = 20
     school.save()
     site.enter(page, site.people.t1, sheet_of(site))
+    page.wait_for_load_state("networkidle")  # the panel's script comes after the sheet's
     count = page.locator("[data-count]")
     comment(page, ADA).focus()
     page.keyboard.insert_text("x" * 15)

@@ -351,6 +351,7 @@ def test_a_click_selects_a_mark_to_replace_it_and_a_double_click_edits_it(site, 
     saved(sheet, ADA)
     mark(sheet, ADA).focus()
     mark(sheet, ADA).click()
+    sheet.wait_for_timeout(200)  # as a hand takes from the mouse to the keys
     sheet.keyboard.type("9")
     expect(mark(sheet, ADA)).to_have_value("9")
     sheet.keyboard.press("Escape")
