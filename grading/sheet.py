@@ -11,6 +11,7 @@ import datetime as dt
 import hashlib
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from accounts.models import Membership
 from changes import overlay
@@ -26,6 +27,7 @@ from .models import Enrollment, Section
 from .names import last_known, pupil_name
 from .scales import Scale, scales
 
+_Given = TypeVar("_Given")
 EDITABLE = (Enrollment.Status.ENROLLED, Enrollment.Status.WAITLISTED)
 
 
@@ -205,32 +207,31 @@ def load_row(enrollment_id: uuid.UUID, section: Section, n: int, *, by: Membersh
 
 def with_refusals(sheet: Sheet, refused: Iterable[Draft]) -> Sheet:
     """Return the sheet with what was refused standing in its cells as it was typed."""
-    by_cell = {(draft.entity_id, draft.field): draft for draft in refused}
-
-    def marked(row: Row) -> Row:
-        grade, comment = by_cell.get((row.id, "grade")), by_cell.get((row.id, "comment"))
-        return dataclasses.replace(
-            row,
-            grade=_refused(row.grade, grade) if grade else row.grade,
-            comment=_refused(row.comment, comment) if comment else row.comment,
-        )
-
-    return _with_rows(sheet, marked)
+    return _with_cells(sheet, {(each.entity_id, each.field): each for each in refused}, _refused)
 
 
 def with_overtaken(sheet: Sheet, overtaken: Iterable["Typed"]) -> Sheet:
     """Return the sheet with what was typed over something newer of its author's own."""
-    by_cell = {(typed.enrollment_id, typed.field): typed for typed in overtaken}
+    by_cell = {(each.enrollment_id, each.field): each for each in overtaken}
+    return _with_cells(sheet, by_cell, overtaken_entry)
 
-    def marked(row: Row) -> Row:
+
+def _with_cells(
+    sheet: Sheet,
+    by_cell: Mapping[tuple[uuid.UUID, str], _Given],
+    marked: Callable[[Entry, _Given], Entry],
+) -> Sheet:
+    """Return the sheet with some of its cells marked by what is given for each."""
+
+    def of_row(row: Row) -> Row:
         grade, comment = by_cell.get((row.id, "grade")), by_cell.get((row.id, "comment"))
         return dataclasses.replace(
             row,
-            grade=overtaken_entry(row.grade, grade) if grade else row.grade,
-            comment=overtaken_entry(row.comment, comment) if comment else row.comment,
+            grade=marked(row.grade, grade) if grade else row.grade,
+            comment=marked(row.comment, comment) if comment else row.comment,
         )
 
-    return _with_rows(sheet, marked)
+    return _with_rows(sheet, of_row)
 
 
 def _with_warnings(sheet: Sheet) -> Sheet:
