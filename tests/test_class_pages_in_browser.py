@@ -194,9 +194,8 @@ def test_the_office_extends_for_a_teacher_and_typing_works_again(site, page, bro
     assert complaints == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_the_pages_of_more_time_are_accessible_and_fit(site, browser, scheme, width):
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_the_pages_of_more_time_are_accessible_and_fit(site, browser, width, scheme):
     people = site.people
     viewport = {"width": width, "height": 844}
     with second_browser(browser, viewport=viewport, color_scheme=scheme) as page:

@@ -306,9 +306,8 @@ def prepare(site) -> None:
         )
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_every_page_is_accessible_and_fits(site, browser, scheme, width):
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_every_page_is_accessible_and_fits(site, browser, width, scheme):
     prepare(site)
     viewport = {"width": width, "height": 844}
     with second_browser(browser, viewport=viewport, color_scheme=scheme) as page:
