@@ -15,8 +15,16 @@ from accounts.in_school import in_school
 from accounts.models import Membership, OutboxMessage
 from accounts.office import OfficeAdmin
 
-from . import activity_pages, queue_pages, revert_pages, review_pages, timeline_pages
+from . import (
+    activity_pages,
+    incident_pages,
+    queue_pages,
+    revert_pages,
+    review_pages,
+    timeline_pages,
+)
 from .groups import not_held
+from .incident import past_reverts
 
 # Sign-in, sign-out and passwords are allauth's, once for everybody; the rest serves widgets and
 # lists that no page here has.
@@ -81,7 +89,7 @@ class OfficeSite(AdminSite):
             "revert": ("revert/", revert_pages.start),
             "revert_preview": ("revert/preview/", revert_pages.preview),
             "revert_execute": ("revert/execute/", revert_pages.execute),
-            "reverted": ("revert/<int:number>/", revert_pages.result),
+            "reverted": ("revert/<int:number>/", incident_pages.result),
             "lift_preview": ("revert/<int:number>/lift/", revert_pages.lift_preview),
             "lift_execute": ("revert/<int:number>/lift/execute/", revert_pages.lift_execute),
         }
@@ -116,7 +124,7 @@ class OfficeSite(AdminSite):
             "waiting": waiting.count(),
             "oldest": waiting.aggregate(at=Min("change_set__received_at"))["at"],
             "given_up": OutboxMessage.objects.given_up().count(),
-            "in_force": revert_pages.past_reverts().filter(in_force__gt=0).count(),
+            "in_force": past_reverts().filter(in_force__gt=0).count(),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/index.html", context)

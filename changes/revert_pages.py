@@ -1,4 +1,4 @@
-"""Reverting what an account did, and lifting that: the form, the preview, the act, the result.
+"""Reverting what an account did, and lifting that: the form, the preview, the act.
 
 The preview's form carries the engine's token. When anything that was shown has changed, nothing is
 done and the preview comes again, as it is now.
@@ -16,9 +16,8 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponseBase, QueryDict
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_safe
 
@@ -28,6 +27,7 @@ from accounts.posting import posted_or_back_to
 
 from . import criteria_words, naming, registry, revert, school_time
 from .deciding import CannotProject, KeysClash, MayNotDecide
+from .incident import past_reverts, revert_or_404
 from .models import Change, Decision
 from .projector import Move
 from .queue import Line as Waiting
@@ -240,19 +240,6 @@ def _start(request: MemberRequest, form: CriteriaForm, status: int = 200) -> Htt
     return TemplateResponse(request, "changes/revert.html", context, status=status)
 
 
-def past_reverts() -> QuerySet[Any]:
-    """Return the reverts of the school, the newest first, with how many exclusions are in force."""
-    return (
-        Decision.objects.filter(kind=Decision.Kind.REVERT)
-        .select_related("decided_by")
-        .annotate(
-            made=Count("exclusions"),
-            in_force=Count("exclusions", filter=Q(exclusions__lifted_by__isnull=True)),
-        )
-        .order_by("-number")
-    )
-
-
 def preview(request: MemberRequest) -> HttpResponseBase:
     """What a revert would do. A POST shows it again, with other lines ticked."""
     form = CriteriaForm(request.POST or request.GET, school=request.member.school)
@@ -284,34 +271,16 @@ def execute(request: MemberRequest) -> HttpResponseBase:
     return _done(request, done, done.decision.number)
 
 
-@require_safe
-def result(request: MemberRequest, number: int) -> HttpResponseBase:
-    """One revert: who, when, why, what it excluded, what became of it."""
-    decision = _revert_or_404(number)
-    excluded = Change.objects.filter(exclusions__decision=decision).order_by("id")
-    ids = list(excluded.values_list("id", flat=True)[: LISTED + 1])
-    lifts = Decision.objects.filter(undoes=decision).select_related("decided_by")
-    context = {
-        "decision": decision,
-        "criteria": criteria_words.in_words(decision.criteria),
-        "own": revert.concerns(decision, request.member),
-        "lines": lines(request.member.school, ids[:LISTED]),
-        "more": len(ids) > LISTED,
-        "lifts": lifts.annotate(count=Count("lifted")).order_by("number"),
-    }
-    return TemplateResponse(request, "changes/reverted.html", context)
-
-
 def lift_preview(request: MemberRequest, number: int) -> HttpResponseBase:
     """What lifting a revert would do. A POST shows it again, with other lines ticked."""
-    decision = _revert_or_404(number)
+    decision = revert_or_404(number)
     return _lift_preview(request, decision, _look_at_lift(request, decision))
 
 
 @posted_or_back_to("admin:lift_preview")
 def lift_execute(request: MemberRequest, number: int) -> HttpResponseBase:
     """Lift what is ticked, if it is still what the preview showed."""
-    decision = _revert_or_404(number)
+    decision = revert_or_404(number)
     confirmed = Confirmed(request.POST)
     if not confirmed.is_valid():
         looked = _look_at_lift(request, decision)
@@ -328,11 +297,6 @@ def lift_execute(request: MemberRequest, number: int) -> HttpResponseBase:
         looked = _look_at_lift(request, decision)
         return _lift_preview(request, decision, looked, trouble=refusal, status=409)
     return _done(request, done, number)
-
-
-def _revert_or_404(number: int) -> Decision:
-    decision: Decision = get_object_or_404(past_reverts(), number=number)
-    return decision
 
 
 def _confirmed(request: MemberRequest, form: Confirmed) -> dict[str, Any]:
