@@ -14,15 +14,15 @@ def record(
     user: User | None,
     detail: str = "",
     metadata: dict[str, Any] | None = None,
-) -> None:
-    """Add a row to the audit log.
+) -> AuditLog:
+    """Add a row to the audit log, and return it.
 
     Call inside ``enter(school)`` when the row has a school; row-level security refuses it
     elsewhere. Without a school it may be called anywhere, and nobody of a school reads it. The
     session of the origin is kept in ``metadata``: it joins the row to what else was done in it.
     """
     session = {"session": origin.session} if origin.session else {}
-    AuditLog.objects.create(
+    return AuditLog.objects.create(
         school=school,
         user=user,
         event=event,

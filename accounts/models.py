@@ -1,7 +1,8 @@
 """Schools, people, what people are in a school, the audit log and the outbox.
 
 School, User and Membership cross schools: they are small, rarely written, and refer into no
-school. AuditLog and OutboxMessage belong to a school and stand behind row-level security.
+school. AuditLog, Disclosure and OutboxMessage belong to a school and stand behind row-level
+security.
 """
 
 import datetime as dt
@@ -45,12 +46,18 @@ class School(models.Model):
     comment_length = models.PositiveIntegerField(
         default=2000, verbose_name="longest comment, in characters"
     )
+    gpa_decimals = models.PositiveSmallIntegerField(
+        default=2, verbose_name="decimals of a grade point average"
+    )
 
     class Meta:
         constraints = (
             models.CheckConstraint(
                 name="school_first_grades_known",
                 condition=models.Q(first_grades__in=["wait", "stand"]),
+            ),
+            models.CheckConstraint(
+                name="school_gpa_decimals", condition=models.Q(gpa_decimals__lte=4)
             ),
         )
 
@@ -221,10 +228,41 @@ class AuditLog(models.Model):
     metadata = models.JSONField(default=dict)
 
     class Meta:
+        constraints = (models.UniqueConstraint(fields=["school", "id"], name="auditlog_school_id"),)
         indexes = (models.Index(fields=["school", "at"], name="auditlog_school_at"),)
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.event} {self.detail}"
+
+
+class Disclosure(models.Model):
+    """That an event of the audit log disclosed something of a pupil. Rows are only ever added.
+
+    ``pupil_id`` is no reference in the database: the row stays when the pupil vanishes.
+    """
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    event = models.ForeignKey(
+        AuditLog,
+        on_delete=models.DO_NOTHING,
+        related_name="disclosures",
+        db_constraint=False,  # the database has it as (school, event): see the migration
+        db_index=False,
+    )
+    pupil_id = models.UUIDField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="disclosure_school_id"),
+            # A pupil's page looks by it.
+            models.UniqueConstraint(
+                fields=["school", "pupil_id", "event"], name="disclosure_once_per_event"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.event_id} of {self.pupil_id}"
 
 
 class OutboxQuerySet(models.QuerySet["OutboxMessage"]):

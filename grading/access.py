@@ -43,6 +43,14 @@ def is_restricted(member: Membership) -> bool:
     return member.school.teachers_restricted and not member.is_office
 
 
+def interest(member: Membership, *, is_own: bool) -> str:
+    """Say by which interest somebody of the school looks into a record: what a disclosure keeps as
+    its reason. ``is_own``: it is of a class, or a pupil, whom they teach."""
+    if is_own:
+        return "teaches the pupil"
+    return "works in the office" if member.is_office else "teaches at the school, not this pupil"
+
+
 def note_visit(request: MemberRequest, section: Section) -> None:
     """Write down that somebody opens a class that is not their own."""
     member = request.member

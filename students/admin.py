@@ -1,9 +1,11 @@
 """Pupils, for the office to look up."""
 
 from django.contrib import admin
+from django.urls import URLPattern, path
 
 from changes.admin import TrackedAdmin
 
+from . import disclosure_pages
 from .models import Student
 
 
@@ -22,3 +24,7 @@ class StudentAdmin(TrackedAdmin):
     list_filter = ("year_level", "home_group")
     search_fields = ("family_name", "given_names", "=number", "email")
     ordering = ("family_name", "given_names", "id")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(disclosure_pages.of_pupil)
+        return [path("<uuid:student_id>/disclosed/", view, name="disclosed"), *super().get_urls()]

@@ -87,6 +87,7 @@ def ids_of(people: Cast) -> dict[str, Any]:
         "change_set_id": change.change_set_id,
         "entity_type": "student",
         "entity_id": people.students[0],
+        "student_id": people.students[0],
         "membership_id": people.t1.member.pk,
         "message_id": OutboxMessage.objects.values_list("pk", flat=True)[0],
         "number": Decision.objects.get(kind="revert").number,

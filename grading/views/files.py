@@ -10,11 +10,10 @@ from django.template.response import TemplateResponse
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import audit
+from accounts.disclosures import disclosed
 from accounts.in_school import MemberRequest, in_school
-from accounts.models import AuditLog
 from accounts.posting import posted_or_back_to
-from grading.access import access_section, note_visit
+from grading.access import access_section, interest, is_own, note_visit
 from grading.files import download, table, upload
 from grading.marks import in_words
 from grading.sheet import Sheet, load
@@ -31,13 +30,12 @@ def as_file(request: MemberRequest, section_id: uuid.UUID, kind: str) -> HttpRes
         "xlsx": (download.as_xlsx, download.XLSX),
         "csv": (download.as_csv, download.CSV),
     }[kind]
-    audit.record(
-        AuditLog.Event.EXPORT,
-        origin=request.origin,
-        school=member.school,
-        user=member.user,
-        detail=f"mark sheet of {section} as {kind.upper()}",
-        metadata={"section": str(section.pk), "pupils": len(sheet.editable)},
+    disclosed(
+        request,
+        [row.student.id for row in sheet.editable if row.student],
+        what=f"mark sheet of {section} as {kind.upper()}",
+        why=interest(member, is_own=is_own(member, section)),
+        facts={"section": str(section.pk)},
     )
     name = content_disposition_header(True, download.file_name(sheet, kind)) or "attachment"
     return HttpResponse(write(sheet), content_type, headers={"Content-Disposition": name})

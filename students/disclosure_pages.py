@@ -1,0 +1,34 @@
+"""The office's page of what was disclosed of a pupil (FERPA, 34 CFR 99.32)."""
+
+import uuid
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpResponse
+from django.template.response import TemplateResponse
+from django.views.decorators.http import require_safe
+
+from accounts import disclosures
+from accounts.in_school import MemberRequest
+from changes import naming
+from changes.models import Change
+
+from .models import Student
+
+ON_A_PAGE = 50
+
+
+@require_safe
+def of_pupil(request: MemberRequest, student_id: uuid.UUID) -> HttpResponse:
+    """What was disclosed of one pupil; also of one who has vanished since."""
+    school = request.member.school
+    known = Change.objects.filter(school=school, entity_type="student", entity_id=student_id)
+    if not known.exists():
+        raise Http404
+    found = disclosures.of_pupil(school, student_id)
+    context = {
+        "title": naming.titles([("student", student_id)])[student_id],
+        "student_id": student_id,
+        "stands": Student.objects.filter(school=school, pk=student_id).exists(),
+        "page": Paginator(found, ON_A_PAGE).get_page(request.GET.get("page")),
+    }
+    return TemplateResponse(request, "students/disclosed.html", context)
