@@ -12,20 +12,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from django.db import connection
-from django.db.models import F, Q
+from django.db.models import Q
 
 from accounts.ids import new_id
 from accounts.models import Membership
 from changes import lookups, vanishing
 from changes.deciding import Act
 from changes.judgement import Judged, Why
-from changes.models import Change, Decision, Exclusion
+from changes.models import Change, Decision
 from changes.projector import Move
 from changes.propose import Draft
 from changes.registry import EXISTS, FALSE
 
 from .corrected_mail import tell_instructors
-from .models import GradeCorrection
+from .models import Enrollment, GradeCorrection
 
 
 def standing(enrollment_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str | None]:
@@ -288,22 +288,72 @@ def _altering(judged: Sequence[Judged]) -> list[tuple[Judged, str | None]]:
 
 
 def _in_place_of_what_its_author_set_aside(judged: Sequence[Judged]) -> list[Judged]:
-    """Return the marks that nobody but their author decides on, where that author has reverted
-    somebody else's: together the two acts of one person would change a mark that stood."""
-    alone = [j for j in judged if j.decider_is_author and j.field == "grade" and j.value]
-    if not alone:
+    """Return what nobody but its author decides on and puts a mark where that author has reverted
+    somebody else's: together the two acts of one person would change a mark that stood. The place
+    is the pupil in the class, whether by the same enrolment or by another one; a mark comes to it
+    by being typed, or with an enrolment that is moved there."""
+    alone = [j for j in judged if j.decider_is_author]
+    moved = {j.entity_id for j in alone if j.field in PLACE and j.value}
+    carried = standing(moved)
+    marking = [
+        j
+        for j in alone
+        if (j.value and j.field == "grade") or (j.field in PLACE and j.entity_id in carried)
+    ]
+    if not marking:
         return []
-    set_aside = set(
-        Exclusion.objects.filter(
-            change__entity_id__in={j.entity_id for j in alone},
-            change__field="grade",
-            change__status=Change.Status.APPROVED,
-            lifted_by=None,
+    rows = Enrollment.objects.filter(pk__among={j.entity_id for j in marking})
+    places = {
+        pk: dict(zip(PLACE, place, strict=True)) for pk, *place in rows.values_list("pk", *PLACE)
+    }
+    for j in judged:
+        if j.field in PLACE and j.refers_to:
+            places.setdefault(j.entity_id, {})[j.field] = j.refers_to
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _SET_ASIDE,
+            {
+                "ids": lookups.array([j.id for j in marking]),
+                "entities": lookups.array([j.entity_id for j in marking]),
+                "authors": lookups.array([j.author_id for j in marking]),
+                **{
+                    f"{name}s": [places.get(j.entity_id, {}).get(name) for j in marking]
+                    for name in PLACE
+                },
+            },
         )
-        .exclude(change__author_id=F("decision__decided_by_id"))
-        .values_list("change__entity_id", "decision__decided_by_id")
-    )
-    return [j for j in alone if (j.entity_id, j.author_id) in set_aside]
+        set_aside = {row[0] for row in cursor.fetchall()}
+    return [j for j in marking if j.id in set_aside]
+
+
+PLACE = ("student", "section")
+"""What an enrolment is: it has a mark of this pupil in this class."""
+
+# By the pupil all enrolments are found that ever were theirs in the class; of these the marks of
+# others that were approved; and of each what would have to count for it to stand there.
+_SET_ASIDE = """
+    select n.id
+    from unnest(%(ids)s::uuid[], %(entities)s::uuid[], %(authors)s::uuid[], %(students)s::uuid[],
+                %(sections)s::uuid[]) n (id, entity, author, student, section)
+    join changes_change own on own.id = n.id
+    where exists (
+        select 1
+        from changes_change p
+        join changes_change s on s.school_id = p.school_id and s.entity_id = p.entity_id
+            and s.field = 'section' and s.refers_to = n.section and s.status = 'approved'
+        join changes_change g on g.school_id = p.school_id and g.entity_id = p.entity_id
+            and g.field = 'grade' and g.value is not null and g.status = 'approved'
+            and g.author_id <> n.author
+        join changes_change e on e.school_id = p.school_id and e.entity_id = p.entity_id
+            and e.status = 'approved'
+            and (e.id = g.id
+                 or e.entity_id <> n.entity and e.field in ('exists', 'student', 'section'))
+        join changes_exclusion x on x.school_id = e.school_id and x.change_id = e.id
+            and x.lifted_by_id is null
+        join changes_decision d on d.school_id = x.school_id and d.id = x.decision_id
+            and d.decided_by_id = n.author
+        where p.school_id = own.school_id and p.refers_to = n.student and p.field = 'student'
+          and p.status = 'approved')"""
 
 
 def _pending(judged: Sequence[Judged]) -> dict[uuid.UUID, GradeCorrection]:
