@@ -1,11 +1,14 @@
-"""The database of the tests, and the cast.
+"""The databases of the tests, and the cast.
 
 A template database is migrated once, by the role that owns the tables; tests sign in to it as the
-role that serves and roll back. A test that must commit (threads, a live site) asks for
-``own_database`` and gets a copy; nothing is flushed, since the ledger refuses TRUNCATE.
+role that serves and roll back. The cast is assembled once too, in a copy, and tests that ask for
+``people`` find it there. A test that must commit (threads, a live site) asks for ``own_database``
+or ``own_cast`` and gets a copy of the one or the other; nothing is flushed, since the ledger
+refuses TRUNCATE.
 """
 
 import contextlib
+import copy
 import dataclasses
 import os
 import time
@@ -18,7 +21,7 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
-from django.test import Client
+from django.test import Client, override_settings
 from psycopg import sql
 from pytest_django.live_server_helper import LiveServer
 
@@ -30,6 +33,9 @@ from tests import cast
 # Playwright leaves an event loop running in this thread, for the rest of the session; Django would
 # refuse the database there.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+QUICK_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+"""The real one takes a fifth of a second each time, on purpose."""
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
@@ -81,6 +87,12 @@ def _create(database: str, template: str) -> None:
         )
 
 
+def _copy(template: str, database: str) -> None:
+    for alias in settings.DATABASES:  # a template is copied only while nobody is in it
+        connections[alias].close()
+    _create(database, template)
+
+
 def _use(database: str) -> None:
     for alias in settings.DATABASES:
         connections[alias].close()
@@ -88,47 +100,88 @@ def _use(database: str) -> None:
         connections[alias].settings_dict["NAME"] = database
 
 
+@dataclasses.dataclass(frozen=True)
+class Templates:
+    """The databases that tests roll back to, or copy."""
+
+    empty: str
+    with_cast: str
+    people: cast.Cast
+    """Those of the second; not to be given away but as a copy."""
+
+
+TEMPLATES = pytest.StashKey[Templates]()
+WANTS_CAST = pytest.StashKey[bool]()
+
+
 @pytest.fixture(scope="session")
-def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[str]:
-    """Migrate the template database as its owner; serve from it as the serving role."""
-    template = f"schoolmarks_test_{os.getpid()}"
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: Any, pytestconfig: pytest.Config
+) -> Iterator[Templates]:
+    """Migrate the template databases as their owner; serve from them as the serving role."""
+    empty = f"schoolmarks_test_{os.getpid()}"
+    with_cast = f"{empty}_cast"
     with django_db_blocker.unblock():
-        _drop(template)
-        _create(template, "template0")
-        _use(template)
+        _drop(empty)
+        _create(empty, "template0")
+        _use(empty)
         call_command("migrate", verbosity=0)
-        for alias in settings.DATABASES:
-            connections[alias].close()
-    yield template
+        _copy(empty, with_cast)
+        _use(with_cast)
+        with override_settings(PASSWORD_HASHERS=QUICK_HASHERS):
+            people = cast.assemble(password=cast.PASSWORD)
+        templates = pytestconfig.stash[TEMPLATES] = Templates(empty, with_cast, people)
+        _use(with_cast if pytestconfig.stash[WANTS_CAST] else empty)
+    yield templates
     with django_db_blocker.unblock():
-        for alias in settings.DATABASES:
-            connections[alias].close()
-        _drop(template)
-
-
-@pytest.fixture
-def own_database(django_db_setup: str, django_db_blocker: Any, request: Any) -> Iterator[str]:
-    """A copy of the template database for one test that commits; connections of its own."""
-    name = f"{django_db_setup}_copy"
-    with django_db_blocker.unblock():
-        for alias in settings.DATABASES:  # a template is copied only while nobody is in it
-            connections[alias].close()
-        _drop(name)
-        _create(name, django_db_setup)
-        _use(name)
-        try:
-            yield name
-        finally:
-            _use(django_db_setup)
-            _drop(name)
+        _use(empty)
+        _drop(with_cast)
+        _drop(empty)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Close this thread's connections before a browser's event loop runs in it: from there on
-    Django keeps others, and the template cannot be copied while somebody is connected to it."""
+    """Sign in to the template that the test rolls back to, before pytest-django begins there.
+
+    A browser's test closes this thread's connections before an event loop runs in it: from there
+    on Django keeps others, and a template cannot be copied while somebody is connected to it.
+    """
+    wants_cast = item.config.stash[WANTS_CAST] = "people" in getattr(item, "fixturenames", ())
+    templates = item.config.stash.get(TEMPLATES, None)
+    if templates is not None:
+        wanted = templates.with_cast if wants_cast else templates.empty
+        if settings.DATABASES["default"]["NAME"] != wanted:
+            _use(wanted)
     if item.get_closest_marker("browser"):
         connections.close_all()
+
+
+@pytest.fixture
+def own_database(django_db_setup: Templates, django_db_blocker: Any) -> Iterator[str]:
+    """A copy of the empty template for one test that commits; connections of its own."""
+    with django_db_blocker.unblock(), _own_copy(django_db_setup.empty) as name:
+        yield name
+
+
+@pytest.fixture
+def own_cast(django_db_setup: Templates, django_db_blocker: Any) -> Iterator[cast.Cast]:
+    """The cast in a copy of the database for one test that commits; connections of its own."""
+    with django_db_blocker.unblock(), _own_copy(django_db_setup.with_cast):
+        yield copy.deepcopy(django_db_setup.people)
+
+
+@contextlib.contextmanager
+def _own_copy(template: str) -> Iterator[str]:
+    name = f"{template}_copy"
+    before = settings.DATABASES["default"]["NAME"]
+    _drop(name)
+    _copy(template, name)
+    _use(name)
+    try:
+        yield name
+    finally:
+        _use(before)
+        _drop(name)
 
 
 @pytest.fixture(scope="session")
@@ -153,9 +206,9 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
-def people(db: None) -> cast.Cast:
+def people(db: None, django_db_setup: Templates) -> cast.Cast:
     """The cast, in a database that is rolled back after the test."""
-    return cast.assemble()
+    return copy.deepcopy(django_db_setup.people)
 
 
 @pytest.fixture
@@ -172,6 +225,7 @@ class Site:
 
     url: str
     people: cast.Cast
+    database: str
 
     def inside(self) -> contextlib.AbstractContextManager[School]:
         """Enter the cast's school; what is done there is committed."""
@@ -190,14 +244,12 @@ class Site:
 
 
 @pytest.fixture
-def site(own_database: str, settings: Any) -> Iterator[Site]:
+def site(own_cast: cast.Cast, settings: Any) -> Iterator[Site]:
     """Serve a copy of the database. (pytest-django's ``live_server`` flushes; ours may not be.)"""
-    # The real hasher takes a fifth of a second each time, on purpose.
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    people = cast.assemble(password=cast.PASSWORD)
+    settings.PASSWORD_HASHERS = QUICK_HASHERS
     server = LiveServer("127.0.0.1:0")
     try:
-        yield Site(server.url, people)
+        yield Site(server.url, own_cast, settings.DATABASES["default"]["NAME"])
     finally:
         server.stop()
         connections.close_all()

@@ -20,15 +20,14 @@ from changes.propose import Draft, NotYours, Saved
 from changes.review import NotApproved, Outcome
 from grading import marks
 from grading.marks import enter_marks
-from tests import cast
 from tests.cast import Cast, only, open_changes
 from tests.racing import Second, race
 
 
 @pytest.fixture
-def people(own_database: str) -> Cast:
+def people(own_cast: Cast) -> Cast:
     """The cast, committed. T1's 70 waits."""
-    people = cast.assemble()
+    people = own_cast
     with enter(people.school):
         vars(people)["change"] = only(people.t1.types(people.marks[0], "70"))
     return people

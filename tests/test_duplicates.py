@@ -13,7 +13,7 @@ from changes.propose import creation
 from grading import duplicates
 from grading.models import Enrollment
 from students.models import Student
-from tests.cast import assemble, only, open_changes
+from tests.cast import only, open_changes
 from tests.pages import Browser, form_of
 from tests.racing import race
 
@@ -364,8 +364,8 @@ def merging(people, person, keep, other):
 
 
 @pytest.fixture
-def twice_in_earnest(own_database):
-    people = assemble()
+def twice_in_earnest(own_cast):
+    people = own_cast
     with enter(people.school):
         missed_twice(people)
     return people

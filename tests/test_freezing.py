@@ -341,8 +341,8 @@ def test_a_reason_with_what_no_database_keeps_is_kept_without_it(people):
 
 
 @pytest.fixture
-def committed(own_database: str) -> Cast:
-    return cast.assemble()
+def committed(own_cast: Cast) -> Cast:
+    return own_cast
 
 
 def save_and_freeze(people: Cast):

@@ -10,7 +10,6 @@ from django.urls import reverse
 
 from accounts.in_school import enter
 from accounts.models import AuditLog, Membership
-from tests import cast
 from tests.cast import PASSWORD, Cast, Person
 from tests.pages import Browser
 
@@ -22,8 +21,8 @@ def quick_hashes(settings):
 
 
 @pytest.fixture
-def people(own_database: str) -> Cast:
-    return cast.assemble()
+def people(own_cast: Cast) -> Cast:
+    return own_cast
 
 
 @pytest.fixture

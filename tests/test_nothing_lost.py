@@ -193,10 +193,8 @@ def test_a_key_leads_to_signing_in_and_the_focus_comes_back_to_the_cell(site, sh
     expect(comment(sheet, CLEO)).to_be_focused()
 
 
-def test_a_server_that_is_killed_and_started_again_gets_what_was_typed_meanwhile_once(
-    site, sheet, own_database
-):
-    with Server(own_database) as server:
+def test_a_server_that_is_killed_and_started_again_gets_what_was_typed_meanwhile_once(site, sheet):
+    with Server(site.database) as server:
         sheet.goto(f"{server.url}{sheet_of(site)}")  # signed in there too: the cookie is the host's
         types(sheet, mark(sheet, ADA), "61")
         expect(answer(sheet, ADA)).to_contain_text("awaiting approval")

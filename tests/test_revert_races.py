@@ -16,15 +16,14 @@ from changes.deciding import CannotProject
 from changes.models import Decision, Exclusion, LedgerHead
 from changes.revert import NothingToDo, PreviewChanged
 from grading.models import GradeCorrection
-from tests import cast
 from tests.cast import Cast, only, open_changes
 from tests.racing import Second, race
 
 
 @pytest.fixture
-def people(own_database: str) -> Cast:
+def people(own_cast: Cast) -> Cast:
     """The cast, committed. V has raised the first mark from 60 to 95."""
-    people = cast.assemble()
+    people = own_cast
     with enter(people.school):
         people.stand(people.marks[0], "60", by=people.t1)
         people.stand(people.marks[0], "95", by=people.v)

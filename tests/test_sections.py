@@ -15,7 +15,6 @@ from accounts.in_school import enter
 from accounts.models import OutboxMessage
 from changes.propose import Draft, creation
 from grading.models import CourseChangeHistory, Section
-from tests import cast as casting
 from tests.cast import only, typed
 from tests.pages import more_pupils
 
@@ -374,11 +373,11 @@ def test_sections_whose_instructor_changed_after_registration_opened_are_one_que
 
 
 def test_the_message_goes_out_once_although_the_site_stops_between_writing_and_mailing(
-    own_database, django_db_blocker, settings
+    own_cast, django_db_blocker, settings
 ):
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     with django_db_blocker.unblock():
-        people = casting.assemble()
+        people = own_cast
         with enter(people.school):
             people.a.enters(
                 [
