@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection, connections, transaction
 from psycopg import sql
 
+from accounts import disclosures
 from accounts.in_school import enter
 from accounts.models import User
 from accounts.privileges import append_only_tables, never_deleted_tables
@@ -103,6 +104,15 @@ def fill(people: Cast) -> None:
     hand_in(section, confirmed=people.marks, by=people.t1.member, origin=people.t1.origin(), key="")
     for owner in (None, people.t1.user):
         BankComment.objects.create(school=people.school, owner=owner, text="{name} reads well.")
+    disclosures.note(
+        [people.students[0]],
+        what="transcript as PDF",
+        why="applies there",
+        to="Vale School",
+        school=people.school,
+        user=people.a.user,
+        origin=people.a.origin(),
+    )
 
 
 # One school. --------------------------------------------------------------------------------------
@@ -300,6 +310,7 @@ def test_ledger_corrections_history_and_audit_log_are_among_what_only_grows():
         "grading_extension",
         "grading_handin",
         "accounts_auditlog",
+        "accounts_disclosure",
     } <= append_only_tables().keys()
 
 
