@@ -83,6 +83,7 @@ class Act:
     idempotency_key: str | None = None
     id: uuid.UUID = dataclasses.field(default_factory=new_id)
     moves: list[Move] = dataclasses.field(default_factory=list)
+    brought: list[Judged] = dataclasses.field(default_factory=list)
     decision: Decision | None = None
 
     @property
@@ -149,13 +150,15 @@ class Act:
         )
 
     def project(self, touched: Iterable[tuple[str, uuid.UUID]]) -> None:
-        """Bring the tables to what the ledger says now. Raises KeysClash."""
+        """Bring the tables to what the ledger says now; what an earlier projection of the same act
+        moved counts with it. Raises KeysClash."""
         by_type: dict[str, set[uuid.UUID]] = defaultdict(set)
         for entity_type, entity_id in touched:
             by_type[entity_type].add(entity_id)
-        self.moves = projector.project(self.school, by_type)
-        if clashes := find_clashes(self.school, self.moves):
+        moved = projector.project(self.school, by_type)
+        if clashes := find_clashes(self.school, moved):
             raise KeysClash(clashes)
+        self.moves = _joined(self.moves, moved) if self.moves else moved
 
     def leave_effects(self) -> None:
         """Hand the cells that moved to the rules of their types, once."""
@@ -263,6 +266,16 @@ def lock_authors(school: School, author_ids: Iterable[uuid.UUID]) -> None:
         .order_by("id")
         .values_list("pk")
     )
+
+
+def _joined(first: Iterable[Move], then: Iterable[Move]) -> list[Move]:
+    """Return what two projections moved, as if it had been one."""
+    moves: dict[tuple[uuid.UUID, str], Move] = {}
+    for move in [*first, *then]:
+        cell = (move.entity_id, move.field)
+        earlier = moves.get(cell)
+        moves[cell] = move._replace(before=earlier.before) if earlier else move
+    return [move for move in moves.values() if move.before != move.after]
 
 
 def find_clashes(school: School, moves: Iterable[Move]) -> list[Clash]:

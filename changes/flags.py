@@ -41,6 +41,7 @@ class Flag(models.TextChoices):
     NEW = "new", "new record"
     DELETES = "deletes", "deletes a record"
     TWIN = "twin", "may be there already"
+    FULL = "full", "class is full"
     WINDOW = "window", "outside the marks window"
     FAR = "far", "far from earlier marks"
     LEFT = "left", "account closed"

@@ -20,7 +20,7 @@ from .models import Change, ChangeSet, Decision
 from .projector import Move
 from .propose import Draft, Saved, propose
 from .registry import EXISTS, TRUE
-from .review import NotApproved, creation_cells, load, tell_rules
+from .review import NotApproved, bring_along, creation_cells, load, tell_rules
 
 Cell = tuple[uuid.UUID, str]
 
@@ -140,6 +140,8 @@ def merge(
             act.exclude(excluded)
             approved = _approve_what_waits(act, plan, tracked, duplicate_id)
             own, at_once = _point_and_copy(act, plan, by, origin, reason)
+            bring_along(act)
+            act.criteria["own"] += [str(each.id) for each in act.brought]
             merged = Merged(
                 decision=None,
                 done=[*approved, *at_once],
@@ -413,7 +415,6 @@ def _point_and_copy(
     act: Act, plan: _Plan, by: Membership, origin: Origin, reason: str
 ) -> tuple[Saved, list[Judged]]:
     """Propose and approve what who decides has to say on top. Raises CannotMerge."""
-    before = act.moves
     own = propose(
         plan.drafts,
         by=by,
@@ -429,7 +430,6 @@ def _point_and_copy(
     tell_rules(act, at_once, approved=True)
     act.approve(at_once)
     _project(act, _records_of(at_once))
-    act.moves = _joined(before, act.moves)
     return own, at_once
 
 
@@ -442,16 +442,6 @@ def _project(act: Act, touched: Iterable[tuple[str, uuid.UUID]]) -> None:
 
 def _records_of(judged: Iterable[Judged]) -> list[tuple[str, uuid.UUID]]:
     return [(j.entity_type, j.entity_id) for j in judged]
-
-
-def _joined(first: Iterable[Move], then: Iterable[Move]) -> list[Move]:
-    """Return what two projections moved, as if it had been one."""
-    moves: dict[Cell, Move] = {}
-    for move in [*first, *then]:
-        cell = (move.entity_id, move.field)
-        earlier = moves.get(cell)
-        moves[cell] = move._replace(before=earlier.before) if earlier else move
-    return [move for move in moves.values() if move.before != move.after]
 
 
 def _token(merged: Merged, approved: Iterable[Judged], excluded: Iterable[uuid.UUID]) -> str:

@@ -155,6 +155,11 @@ class Rules:
     def decided(self, act: "Act", judged: "Sequence[Judged]", *, approved: bool) -> None:
         """Stamp what stands beside changes that ``act`` is about to approve or decline."""
 
+    def bring_along(self, act: "Act", moves: "Sequence[Move]") -> "Sequence[Draft]":
+        """Return what who approves enters besides, in the same decision, because of these moves;
+        each with the reason for it."""
+        return ()
+
     def moved(self, act: "Act", moves: "Sequence[Move]") -> None:
         """Write the effects of the cells of this type whose authoritative value ``act`` moved."""
 

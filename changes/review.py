@@ -37,7 +37,8 @@ class Outcome:
     """What an act of review did. ``decision`` is None when nothing could be done.
 
     ``done`` were decided; ``refused`` were not, each with its refusal; ``moves`` are the
-    authoritative cells that moved; ``repeated``: this request was answered before.
+    authoritative cells that moved; ``repeated``: this request was answered before. ``brought``:
+    what was entered with it because of a rule, such as that who comes into a full class waits.
     """
 
     decision: Decision | None
@@ -45,6 +46,7 @@ class Outcome:
     refused: list[Judged]
     moves: list[Move]
     repeated: bool = False
+    brought: list[Judged] = dataclasses.field(default_factory=list)
 
 
 class NoSuchChange(LookupError):
@@ -103,7 +105,8 @@ def approve(
             passing = _settle(act, judged, what_can_be=what_can_be)
     except AlreadyDone as done:
         return Outcome(done.decision, [], [], [], repeated=True)
-    return Outcome(act.decision, passing, [j for j in judged if not j.passes], act.moves)
+    refused = [j for j in judged if not j.passes]
+    return Outcome(act.decision, passing, refused, act.moves, brought=act.brought)
 
 
 def rehearse_approval(
@@ -377,6 +380,7 @@ def _settle(act: Act, judged: Sequence[Judged], *, what_can_be: bool) -> list[Ju
                 tell_rules(act, passing, approved=True)
                 act.approve(passing)
                 act.project((j.entity_type, j.entity_id) for j in passing)
+                bring_along(act)
                 act.leave_effects()
             return passing
         except KeysClash as clash:
@@ -410,6 +414,39 @@ def _refuse_clashing(clash: KeysClash, passing: Sequence[Judged]) -> None:
                     f"Another {tracked.label} has the same {labels}. If it is the same one, merge "
                     "them; otherwise decline this, or correct one of the two.",
                 )
+
+
+def bring_along(act: Act) -> None:
+    """Enter what the rules bring along with what was just projected, as changes of who decides,
+    approved in the same act. A rule of the school that approves by itself brings nothing along.
+
+    Raises:
+        CannotProject: such a change was refused.
+    """
+    if act.by is None:
+        return
+    drafts = [
+        draft
+        for tracked in registry.in_order()
+        for draft in tracked.rules.bring_along(
+            act, [m for m in act.moves if m.entity_type == tracked.entity_type]
+        )
+    ]
+    if not drafts:
+        return
+    own = propose(
+        drafts,
+        by=act.by,
+        origin=act.origin,
+        source=ChangeSet.Source.ADMIN,
+        reason=" ".join(dict.fromkeys(draft.reason for draft in drafts)),
+    )
+    if own.refused:
+        raise CannotProject("; ".join(dict.fromkeys(d.refused for d in own.refused if d.refused)))
+    act.brought = load(act, [change.pk for change in own.changes])
+    tell_rules(act, act.brought, approved=True)
+    act.approve(act.brought)
+    act.project((each.entity_type, each.entity_id) for each in act.brought)
 
 
 def tell_rules(act: Act, judged: Sequence[Judged], *, approved: bool) -> None:

@@ -39,6 +39,9 @@ from .registry import get as tracked_type
 LISTED = 300
 """Changes up to which the confirmation lists each one; of more it lists the groups."""
 
+SAID = 5
+"""Things that a rule entered up to which the message after a decision names each."""
+
 REASONS = 8
 """Earlier reasons of one's own that are offered."""
 
@@ -118,7 +121,8 @@ class Confirmation:
     """What the confirmation page lists. ``done``, or ``heaps`` where that is more than one reads;
     ``count`` changes, whose ids are ``seen``. ``with_it`` would have to be approved too, or
     all of ``with_ids`` where that is more than one reads; ``newer`` is what authors have typed
-    since; ``vanishing`` are records that go with an approved deletion.
+    since; ``vanishing`` are records that go with an approved deletion; ``brought`` what is
+    entered with it by a rule.
     """
 
     refused: list[waiting.Line]
@@ -130,6 +134,7 @@ class Confirmation:
     with_ids: list[uuid.UUID] = dataclasses.field(default_factory=list)
     newer: list[waiting.Line] = dataclasses.field(default_factory=list)
     vanishing: list[str] = dataclasses.field(default_factory=list)
+    brought: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def can_insist(self) -> bool:
@@ -321,7 +326,11 @@ def _said(outcome: review.Outcome) -> str:
     if outcome.repeated:
         return f"{kind} already, as decision {outcome.decision.number}: it was sent twice."
     count = len(outcome.done)
-    return f"{kind}: {count} change{'' if count == 1 else 's'}, decision {outcome.decision.number}."
+    brought = "".join(f" {each}." for each in _brought(outcome)[:SAID])
+    return (
+        f"{kind}: {count} change{'' if count == 1 else 's'}, decision {outcome.decision.number}."
+        f"{brought}"
+    )
 
 
 def _confirmation(
@@ -372,6 +381,7 @@ def _rehearsed(request: MemberRequest, choice: Choice) -> Confirmation:
         with_ids=[] if few else with_ids,
         newer=_newer(request, outcome.refused),
         vanishing=_vanishing(outcome.moves, outcome.done),
+        brought=_brought(outcome),
     )
 
 
@@ -414,6 +424,16 @@ def _newer(request: MemberRequest, refused: Collection[Judged]) -> list[waiting.
     if not later:
         return []
     return waiting.lines(request.member.school, list(still), by=request.member)
+
+
+def _brought(outcome: review.Outcome) -> list[str]:
+    """Say what a rule enters with it: such as that a pupil waits, since the class is full."""
+    titles = naming.titles((each.entity_type, each.entity_id) for each in outcome.brought)
+    return sorted(
+        f"{titles[each.entity_id]}: {tracked_type(each.entity_type).field(each.field).label} "
+        f"{each.value or 'none'}, {each.set_reason[:1].lower()}{each.set_reason[1:].rstrip('.')}"
+        for each in outcome.brought
+    )
 
 
 def _vanishing(moves: Collection[Move], done: Collection[Judged]) -> list[str]:

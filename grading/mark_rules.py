@@ -20,7 +20,7 @@ from changes.projector import Move
 from changes.propose import Draft
 from changes.registry import Effect, Invalid, Rules
 
-from . import corrections, extensions, review_sheet, unusual_marks
+from . import corrections, extensions, review_sheet, unusual_marks, waitlisting
 from .access import is_restricted
 from .characters import characters
 from .models import Enrollment, GradeCorrection, Section, Term
@@ -117,6 +117,7 @@ class MarkRules(Rules):
             if each.field in TYPED and (closed := _outside_window(each, its)):
                 yield each.id, Flag.WINDOW, closed
         yield from review_sheet.far(judged)
+        yield from waitlisting.full(judged, section_of)
 
     def group(self, judged: Sequence[Judged]) -> Mapping[uuid.UUID, Group]:
         return review_sheet.groups(judged)
@@ -130,7 +131,11 @@ class MarkRules(Rules):
     def decided(self, act: Act, judged: Sequence[Judged], *, approved: bool) -> None:
         corrections.decide(act, judged, approved=approved)
 
+    def bring_along(self, act: Act, moves: Sequence[Move]) -> Sequence[Draft]:
+        return waitlisting.beyond_capacity(act, moves)
+
     def moved(self, act: Act, moves: Sequence[Move]) -> None:
+        waitlisting.tell(act, moves)
         corrections.write_moved(act, [m for m in moves if m.field == "grade"])
 
     def foretell(self, moves: Sequence[Move]) -> Iterable[str]:

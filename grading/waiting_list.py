@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from accounts.models import Membership
+from accounts.models import Membership, School
 from accounts.origin import Origin
 from accounts.outbox import Message, post
 from changes import review
 from changes.deciding import lock
 from changes.models import Change
 from changes.propose import Draft
+from students.models import Student
 
 from .models import Enrollment, Section
 
@@ -97,24 +98,29 @@ def give_place(enrollment: Enrollment, *, by: Membership, origin: Origin) -> boo
     review.enter_directly(
         [draft], school=school, by=by, origin=origin, reason="a place became free", whole=True
     )
-    student, section = line.waiting[0].student, line.section
+    section = line.section
+    messages = messages_to(
+        line.waiting[0].student,
+        key=f"place {draft.change_id}",
+        subject=f"{section} ({section.course.title}): you have a place",
+        body=f"A place in your section {section} ({section.course.title}, {section.term}) "
+        "has become free, and it is yours: you are on the waiting list no more.",
+        school=school,
+    )
+    post(messages, school=school, at=origin.at)
+    return bool(messages)
+
+
+def messages_to(
+    student: Student, *, key: str, subject: str, body: str, school: School
+) -> list[Message]:
+    """Return a message to a pupil, with a copy to the guardian where the school's policy says so;
+    none where no address is known."""
     both = [student.email, student.guardian_email if school.guardians_copied else ""]
     addresses = [address for address in dict.fromkeys(both) if address]
-    post(
-        (
-            Message(
-                key=f"place {draft.change_id} {address}"[:200],
-                to=address,
-                subject=f"{section} ({section.course.title}): you have a place",
-                body=(
-                    f"A place in your section {section} ({section.course.title}, {section.term}) "
-                    "has become free, and it is yours: you are on the waiting list no more.\n\n"
-                    f"{school}\n"
-                ),
-            )
-            for address in addresses
-        ),
-        school=school,
-        at=origin.at,
-    )
-    return bool(addresses)
+    return [
+        Message(
+            key=f"{key} {address}"[:200], to=address, subject=subject, body=f"{body}\n\n{school}\n"
+        )
+        for address in addresses
+    ]

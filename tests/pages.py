@@ -142,6 +142,7 @@ def more_pupils(people: Cast, count: int, section: uuid.UUID | None = None) -> l
                 {
                     "student": str(student[0].entity_id),
                     "section": str(section or people.section),
+                    "status": "enrolled",  # also beyond the class's capacity
                 },
             )
             drafts += student + enrollment
