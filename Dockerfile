@@ -3,6 +3,11 @@ FROM python:3.13-slim-bookworm
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 
+# DejaVu has a sign for every script that names are written in here, Chinese and Japanese apart:
+# add fonts-noto-cjk for these.
+RUN apt-get update && apt-get install --yes --no-install-recommends fonts-dejavu-core \
+    && rm -rf /var/lib/apt/lists/*
+
 # Nobody's home, no shell: the process needs to write nowhere but to /tmp and the database.
 RUN useradd --system --no-create-home --shell /usr/sbin/nologin schoolmarks
 WORKDIR /app

@@ -1,0 +1,160 @@
+"""What is printed is a tagged PDF that says what was typed, in every script there is a font for."""
+
+import datetime as dt
+import io
+from concurrent.futures import ThreadPoolExecutor
+
+import pikepdf
+import pytest
+
+from grading.paper.binding import bind
+from grading.paper.press import REPLACEMENT, NotPrinted, Press
+from tests import pdf
+
+NOON = dt.datetime(2026, 12, 12, 12, tzinfo=dt.UTC)
+
+
+def card(**changed):
+    """The data of a report card, as grading/report_card.py makes it."""
+    course = {
+        "title": "Biology",
+        "teacher": "Mrs S. Sweet",
+        "mark": "82",
+        "no_mark": False,
+        "comment": "Ada reads well.",
+        "no_comment": False,
+    }
+    return {
+        "title": "Report card of Ada Abbott, Autumn 2026",
+        "pupil": "Ada Abbott",
+        "term": "Autumn 2026",
+        "number": "101",
+        "issued": "Issued on 12 December 2026",
+        "school": "Hill School",
+        "logo": None,
+        "kind": "Report card",
+        "facts": [["Home group", "8B"]],
+        "replaces": "",
+        "courses": [course | changed.pop("course", {})],
+        "gpa": "",
+        "gpa_rule": "",
+        "remarks": [],
+        "codes": [],
+    } | changed
+
+
+@pytest.fixture(scope="module")
+def press():
+    with Press() as its:
+        yield its
+
+
+def test_it_is_tagged_has_a_title_and_a_language_and_its_tables_have_headers(press):
+    codes = [["AB", "absent"]]
+    printed = press.print("report_card", card(codes=codes), at=NOON).pdf
+    assert pdf.complaints(printed) == []
+    types = pdf.types_of(printed)
+    assert types.count("H1") == 1
+    assert types.count("TH") == 2
+    with pikepdf.open(io.BytesIO(printed)) as document:
+        assert str(document.Root.Lang) == "en"
+        assert str(document.docinfo.Title) == "Report card of Ada Abbott, Autumn 2026"
+
+
+def test_the_checker_complains_of_what_is_wrong(press):
+    printed = press.print("report_card", card(), at=NOON).pdf
+
+    def spoilt(spoil) -> list[str]:
+        with pikepdf.open(io.BytesIO(printed)) as document:
+            spoil(document)
+            written = io.BytesIO()
+            document.save(written)
+        return [each.partition(":")[0] for each in pdf.complaints(written.getvalue())]
+
+    def heading(document):
+        next(e for e in pdf.elements(document) if str(e.S) == "/H1").S = pikepdf.Name.H3
+
+    def header(document):
+        del next(e for e in pdf.elements(document) if str(e.S) == "/TH").A
+
+    def content(document):
+        page = document.pages[0]
+        page.Contents = document.make_stream(page.Contents.read_bytes() + b"\n0 0 5 5 re f")
+
+    def language(document):
+        del document.Root.Lang
+
+    assert spoilt(heading) == ["14-003"]
+    assert spoilt(header) == ["15-003"]
+    assert spoilt(content) == ["01-004"]
+    assert spoilt(language) == ["11-006"]
+
+
+def test_what_looks_like_markup_is_text(press):
+    typed = (
+        '#emph[x] $a^2$ *b* _c_ @d <e> \\ // /* ~ -- --- ... "f" \'g\' #include("house.typ") = h'
+    )
+    printed = press.print("report_card", card(course={"comment": typed}), at=NOON)
+    assert typed in pdf.text_of(printed.pdf)
+
+
+def test_a_layout_reads_no_file_that_the_press_does_not_know(press):
+    with pytest.raises(NotPrinted):
+        press.print("report_card", card(logo="../../etc/hostname"), at=NOON)
+
+
+@pytest.mark.parametrize(
+    "typed", ["Żółć Ādam Ñandú Ðǫrður", "Ελένη Παπαδοπούλου", "Иван Сергеевич Ґ", "محمد علي"]
+)
+def test_names_in_many_scripts_are_printed(press, typed):
+    printed = press.print("report_card", card(pupil=typed), at=NOON)
+    assert printed.unprintable == ""
+    assert typed in pdf.text_of(printed.pdf)
+    assert pdf.complaints(printed.pdf) == []
+
+
+def test_a_character_without_a_glyph_is_marked_and_named_and_the_card_is_made(press):
+    printed = press.print("report_card", card(pupil="Ada \u0378\U0001fbff Abbott"), at=NOON)
+    assert printed.unprintable == "\u0378\U0001fbff"
+    assert "Ada \N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER} Abbott" in pdf.text_of(
+        printed.pdf
+    )
+    assert pdf.complaints(printed.pdf) == []
+
+
+def test_a_long_word_stays_on_the_page(press):
+    printed = press.print("report_card", card(course={"comment": "W" * 300}), at=NOON).pdf
+    document = pdf.pypdfium2.PdfDocument(printed)
+    page = document[0]
+    text = page.get_textpage()
+    right = max(text.get_charbox(i)[2] for i in range(text.count_chars()))
+    assert right < page.get_width() - 50
+    document.close()
+
+
+def test_the_same_data_makes_the_same_bytes_from_any_thread(press):
+    def make(_):
+        return press.print("report_card", card(), at=NOON).pdf
+
+    with ThreadPoolExecutor(3) as threads:
+        assert len(set(threads.map(make, range(6)))) == 1
+
+
+def test_many_are_bound_into_one_with_all_their_tags(press):
+    long = card(pupil="Ben Brown", course={"comment": "He reads. " * 900})
+    papers = [
+        (each["pupil"], press.print("report_card", each, at=NOON).pdf)
+        for each in (card(), long, card(pupil="Cleo Carter"))
+    ]
+    bound = bind(papers, title="Report cards, Autumn 2026")
+    assert pdf.complaints(bound) == []
+    assert pdf.types_of(bound) == [t for _, each in papers for t in pdf.types_of(each)]
+    assert pdf.text_of(bound) == " ".join(pdf.text_of(each) for _, each in papers)
+    with pikepdf.open(io.BytesIO(bound)) as document:
+        assert len(document.pages) > 3
+        with document.open_outline() as outline:
+            assert [each.title for each in outline.root] == [
+                "Ada Abbott",
+                "Ben Brown",
+                "Cleo Carter",
+            ]
