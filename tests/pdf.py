@@ -71,19 +71,17 @@ def _of_document(pdf: pikepdf.Pdf) -> Iterator[str]:
             yield "06-003: no title"
     if not root.get(Name.ViewerPreferences, Dictionary()).get("/DisplayDocTitle"):
         yield "07-001: the window would not show the title"
-    if not root.get(Name.MarkInfo, Dictionary()).get("/Marked") or root.MarkInfo.get(
-        "/Suspects", False
-    ):
+    marked = root.get(Name.MarkInfo, Dictionary())
+    if not marked.get("/Marked") or marked.get("/Suspects", False):
         yield "01-006: not marked as tagged"
     if not str(root.get(Name.Lang, "")):
         yield "11-006: no language"
 
 
 def _of_tags(pdf: pikepdf.Pdf) -> Iterator[str]:
-    roles = {
-        str(role): str(to) for role, to in pdf.Root.StructTreeRoot.get(Name.RoleMap, {}).items()
-    }
-    names = _listed(pdf.Root.StructTreeRoot.get(Name.IDTree, {}).get("/Names"))
+    root: Any = pdf.Root.StructTreeRoot
+    roles = {str(role): str(to) for role, to in root.get(Name.RoleMap, Dictionary()).items()}
+    names = _listed(root.IDTree.Names if Name.IDTree in root else None)
     named = {str(key): element for key, element in zip(names[::2], names[1::2], strict=True)}
     if list(named) != sorted(named):
         yield "the names of elements are not in order"
