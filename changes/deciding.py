@@ -7,9 +7,6 @@ decisions: positions and numbers do, and they are given under the lock.
 
 import contextlib
 import dataclasses
-import datetime as dt
-import hashlib
-import json
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -23,7 +20,7 @@ from accounts.ids import new_id
 from accounts.models import AuditLog, Membership, School
 from accounts.origin import Origin
 
-from . import lookups, projector, registry
+from . import lookups, projector, registry, seal
 from .judgement import Judged
 from .models import Decision, Exclusion, LedgerHead
 from .projector import Move
@@ -333,25 +330,7 @@ def _seal(act: Act) -> None:
     """Insert the Decision with its digest over the one before, and move the head."""
     if act.idempotency_key is not None and act.by is None:
         raise ValueError("a rule has no idempotency key")
-    facts = {
-        "id": str(act.id),
-        "school": str(act.school.pk),
-        "number": act.number,
-        "kind": str(act.kind),
-        "decided_by": str(act.user_id) if act.user_id else None,
-        "rule": act.rule,
-        "ip": act.origin.ip,
-        "user_agent": act.origin.user_agent,
-        "session": act.origin.session,
-        "decided_at": act.origin.at.astimezone(dt.UTC).isoformat(),
-        "reason": act.reason,
-        "criteria": act.criteria,
-        "undoes": str(act.undoes.pk) if act.undoes else None,
-        "rows": _digest_of_rows(act).hex(),
-    }
-    canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    digest = hashlib.sha256(bytes(act.head.last_digest) + canonical.encode()).digest()
-    act.decision = Decision.objects.create(
+    decision = Decision(
         id=act.id,
         school=act.school,
         number=act.number,
@@ -366,8 +345,15 @@ def _seal(act: Act) -> None:
         criteria=act.criteria,
         undoes=act.undoes,
         idempotency_key=act.idempotency_key,
-        digest=digest,
     )
+    decision.salt = salt = seal.new_salt()
+    decision.commitment = seal.commitment(salt, seal.facts_of_decision(decision))
+    with connection.cursor() as cursor:
+        cursor.execute(seal.LINES_OF_ONE, {"school": act.school.pk, "decision": act.id})
+        row = seal.row_of(decision, (line for _, line in cursor))
+    decision.digest = seal.digest(act.head.last_digest, row)
+    decision.save(force_insert=True)
+    act.decision = decision
     audit.record(
         AuditLog.Event.DECISION,
         origin=act.origin,
@@ -377,34 +363,8 @@ def _seal(act: Act) -> None:
         metadata={"decision": str(act.id)},
     )
     act.head.last_decision = act.number
-    act.head.last_digest = digest
+    act.head.last_digest = decision.digest
     act.head.save(update_fields=["last_position", "last_decision", "last_digest"])
-
-
-def _digest_of_rows(act: Act) -> bytes:
-    """SHA-256 over the rows that the act stamped, a line each, in the order of their ids:
-    changes (id, status, position, commitment), then exclusions, then what it lifted."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            select line from (
-                select 1 as part, c.id, concat_ws(' ', 'change', c.id, c.status, c.position,
-                                                  encode(c.commitment, 'hex')) as line
-                from changes_change c where c.school_id = %(school)s and c.decision_id = %(id)s
-                union all
-                select 2, x.change_id, concat_ws(' ', 'exclude', x.change_id)
-                from changes_exclusion x where x.school_id = %(school)s and x.decision_id = %(id)s
-                union all
-                select 3, x.id, concat_ws(' ', 'lift', x.change_id, x.decision_id)
-                from changes_exclusion x where x.school_id = %(school)s and x.lifted_by_id = %(id)s
-            ) rows order by part, id
-            """,
-            {"school": act.school.pk, "id": act.id},
-        )
-        digest = hashlib.sha256()
-        for (line,) in cursor:
-            digest.update(line.encode() + b"\n")
-        return digest.digest()
 
 
 def _is_refusal(error: DatabaseError) -> bool:

@@ -126,6 +126,7 @@ class Change(models.Model):
     """A proposed value for one cell, or its author's withdrawal of what they proposed there.
 
     Its facts never change; ``status``, ``position``, ``decision`` and ``decided_by`` are set once.
+    Without a ``salt``: its value was erased, as the law may want it (see ``erase_person``).
     """
 
     class Kind(models.TextChoices):
@@ -154,7 +155,7 @@ class Change(models.Model):
     old_value = models.TextField(null=True)  # noqa: DJ001 - null: nothing stood there
     reopens = SchoolForeignKey("Change", null=True)
     two_people = models.BooleanField(default=False)
-    salt = models.BinaryField(max_length=16)
+    salt = models.BinaryField(max_length=16, null=True)
     commitment = models.BinaryField(max_length=32)
     status = models.CharField(max_length=11, choices=Status, default=Status.PROVISIONAL)
     position = models.BigIntegerField(null=True)
@@ -244,7 +245,10 @@ class Change(models.Model):
 
 
 class Decision(models.Model):
-    """One act of the office, or of a rule of the school's policy. Inserted whole, never changed."""
+    """One act of the office, or of a rule of the school's policy. Inserted whole, never changed.
+
+    Decisions of before there was one have no ``commitment``; one without a ``salt`` was erased.
+    """
 
     class Kind(models.TextChoices):
         APPROVE = "approve", "approved"
@@ -270,6 +274,8 @@ class Decision(models.Model):
     criteria = models.JSONField(default=dict)
     undoes = SchoolForeignKey("Decision", null=True)
     idempotency_key = models.CharField(max_length=100, null=True)  # noqa: DJ001 - null: not asked for
+    salt = models.BinaryField(max_length=16, null=True)
+    commitment = models.BinaryField(max_length=32, null=True)
     digest = models.BinaryField(max_length=32)
 
     class Meta:

@@ -5,15 +5,11 @@ not lose a sheet. Call everything here inside a school.
 """
 
 import dataclasses
-import datetime as dt
 import enum
-import hashlib
-import json
-import os
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from django.db import connection
 from django.db.models import Max
@@ -24,7 +20,7 @@ from accounts.in_school import Frozen, Refused
 from accounts.models import Membership
 from accounts.origin import Origin
 
-from . import overlay, registry, vanishing
+from . import overlay, registry, seal, vanishing
 from .models import Change, ChangeSet
 from .registry import EXISTS, FALSE, TRUE, Invalid, Tracked
 
@@ -258,38 +254,6 @@ def lock_author(by: Membership) -> None:
         raise MayNotPropose(
             "Your account in this school has been closed. Nothing was saved: ask the office."
         )
-
-
-def commitment(salt: bytes, facts: dict[str, Any]) -> bytes:
-    """Return SHA-256 over the salt and the canonical bytes of a change's facts.
-
-    The chain of decisions covers this and not the facts, so that a value and its salt can be
-    erased by law without breaking it.
-    """
-    canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(salt + canonical.encode()).digest()
-
-
-def facts_of(change: Change, change_set: ChangeSet) -> dict[str, Any]:
-    """Return the facts of a change that its commitment covers."""
-    return {
-        "id": str(change.pk),
-        "school": str(change.school_id),
-        "change_set": str(change.change_set_id),
-        "author": str(change.author_id),
-        "ip": change_set.ip,
-        "received_at": change_set.received_at.astimezone(dt.UTC).isoformat(),
-        "entity_type": change.entity_type,
-        "entity_id": str(change.entity_id),
-        "field": change.field,
-        "kind": str(change.kind),
-        "value": change.value,
-        "number": change.number,
-        "base_change": str(change.base_change_id) if change.base_change_id else None,
-        "old_value": change.old_value,
-        "reopens": str(change.reopens_id) if change.reopens_id else None,
-        "two_people": change.two_people,
-    }
 
 
 def _by_type(drafts: Sequence[Draft]) -> list[tuple[Tracked, list[Draft]]]:
@@ -591,8 +555,8 @@ def seal_and_insert(
     """
     for change in changes:
         of = change_set if isinstance(change_set, ChangeSet) else change_set[change.change_set_id]
-        change.salt = os.urandom(16)
-        change.commitment = commitment(change.salt, facts_of(change, of))
+        change.salt = seal.new_salt()
+        change.commitment = seal.commitment(change.salt, seal.facts_of_change(change, of))
     fields = Change._meta.concrete_fields
     columns = [sql.Identifier(str(field.column)) for field in fields]
     arrays = [

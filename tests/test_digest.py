@@ -63,19 +63,24 @@ def digest(before, decision):
     """Compute a decision's digest from its row and from what it stamped."""
     rows = hashlib.sha256("".join(f"{line}\n" for line in rows_of(decision)).encode()).hexdigest()
     facts = {
+        "rule": decision.rule,
+        "ip": decision.ip,
+        "user_agent": decision.user_agent,
+        "session": decision.session,
+        "reason": decision.reason,
+        "criteria": decision.criteria,
+    }
+    committed = hashlib.sha256(bytes(decision.salt) + canonical(facts)).digest()
+    assert committed == bytes(decision.commitment)
+    facts = {
         "id": str(decision.id),
         "school": str(decision.school_id),
         "number": decision.number,
         "kind": decision.kind,
         "decided_by": text(decision.decided_by_id),
-        "rule": decision.rule,
-        "ip": decision.ip,
-        "user_agent": decision.user_agent,
-        "session": decision.session,
         "decided_at": instant(decision.decided_at),
-        "reason": decision.reason,
-        "criteria": decision.criteria,
         "undoes": text(decision.undoes_id),
+        "commitment": committed.hex(),
         "rows": rows,
     }
     return hashlib.sha256(before + canonical(facts)).digest()
