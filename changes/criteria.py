@@ -68,14 +68,23 @@ class Match(NamedTuple):
 
 def matching(criteria: Criteria, school: School) -> list[Match]:
     """Return the changes that match all criteria, also those that count for nothing already."""
-    conditions = ["c.school_id = %(school)s"]
+    condition, parameters = conditions(criteria, school)
+    with connection.cursor() as cursor:
+        cursor.execute(_MATCHING + condition + _IN_ORDER, parameters)
+        return [Match._make(row) for row in cursor.fetchall()]
+
+
+def conditions(criteria: Criteria, school: School) -> tuple[str, dict[str, Any]]:
+    """Return the criteria as SQL over a change ``c``, its change set ``s`` and its decision ``d``,
+    with the parameters."""
+    found = ["c.school_id = %(school)s"]
     parameters: dict[str, Any] = {"school": school.pk}
     if criteria.account:
-        conditions.append("c.author_id = %(account)s and s.initiator_id = %(account)s")
+        found.append("c.author_id = %(account)s and s.initiator_id = %(account)s")
         parameters["account"] = criteria.account
         row, time = "s", "s.received_at"
     else:
-        conditions.append(
+        found.append(
             "d.decided_by_id = %(account)s and c.status = 'approved'"
             " and d.kind in ('approve', 'direct', 'import', 'merge')"
         )
@@ -91,11 +100,9 @@ def matching(criteria: Criteria, school: School) -> list[Match]:
         ("c.change_set_id = %(change_set)s", "change_set", criteria.change_set),
     ):
         if value:
-            conditions.append(condition)
+            found.append(condition)
             parameters[name] = value
-    with connection.cursor() as cursor:
-        cursor.execute(_MATCHING + " and ".join(conditions) + _IN_ORDER, parameters)
-        return [Match._make(row) for row in cursor.fetchall()]
+    return " and ".join(found), parameters
 
 
 def built_on(

@@ -1,16 +1,20 @@
 """Excluding what an account did, and lifting that: preview, revert, reinstate.
 
-A preview is the act itself, rehearsed and taken back, so that the two cannot disagree. It comes
-with a token over all that it showed; the act is refused, and shown again, when anything of that
-has changed. Call inside a school.
+A preview is the act itself, rehearsed and taken back, so that the two cannot disagree. Where only
+values are concerned it is read instead (``changes/outlook.py``), which is the faster the more they
+are. It comes with a token over all that it showed; the act is refused, and shown again, when
+anything of that has changed. Call inside a school.
 """
 
 import dataclasses
 import enum
 import hashlib
+import operator
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from types import MappingProxyType
+from typing import NamedTuple
 
 from django.db import connection
 from django.db.models import Exists, OuterRef
@@ -18,7 +22,7 @@ from django.db.models import Exists, OuterRef
 from accounts.models import Membership, School
 from accounts.origin import Origin
 
-from . import registry
+from . import outlook, registry
 from .criteria import Criteria, Match, built_on, matching
 from .deciding import (
     Act,
@@ -32,11 +36,16 @@ from .deciding import (
     lock_authors,
     rehearsing,
 )
-from .models import Change, Decision, Exclusion
+from .models import Change, Decision, Exclusion, LedgerHead
 from .projector import Move, foresee, project
 from .registry import EXISTS, TRUE
 
 RECORD = "record"
+NOBODY: Mapping[uuid.UUID, int] = MappingProxyType({})
+
+Unticked = Collection[str] | Callable[[Collection[str], Collection[str]], Collection[str]] | None
+"""The keys of the lines to leave as they are. None takes the default: the records that somebody
+else has built on. A function is given the keys of all lines, and those of the default."""
 
 
 class Kind(enum.Enum):
@@ -53,24 +62,32 @@ class Kind(enum.Enum):
     KEPT = "kept"
 
 
-@dataclasses.dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One cell, or one record that would vanish or return, with all changes of it that match.
 
-    ``others`` counts, by author, the changes that somebody made on top of the record and that
-    would vanish with it.
+    There may be tens of thousands: ``entity`` and ``changes``, separated by spaces, are ids as the
+    database writes them. ``others`` counts, by author, the changes that somebody made on top of the
+    record and that would vanish with it.
     """
 
     key: str
     entity_type: str
-    entity_id: uuid.UUID
+    entity: str
     field: str
-    change_ids: tuple[uuid.UUID, ...]
+    changes: str
     kind: Kind
     before: str | None
     after: str | None
     ticked: bool
-    others: dict[uuid.UUID, int]
+    others: Mapping[uuid.UUID, int] = NOBODY
+
+    @property
+    def entity_id(self) -> uuid.UUID:
+        return uuid.UUID(self.entity)
+
+    @property
+    def change_ids(self) -> tuple[uuid.UUID, ...]:
+        return tuple(map(uuid.UUID, self.changes.split()))
 
     @property
     def is_record(self) -> bool:
@@ -134,16 +151,13 @@ class Reverted:
     repeated: bool = False
 
 
-def preview(
-    criteria: Criteria, *, school: School, unticked: Collection[str] | None = None
-) -> Preview:
-    """Return what ``revert`` would do. Nothing is written. Holds the school's lock meanwhile.
-
-    Args:
-        unticked: the keys of lines to leave as they are; None takes the default: every line but
-            records that somebody else has built on.
-    """
-    return _rehearse(school, lambda: _plan_revert(criteria, school, unticked))
+def preview(criteria: Criteria, *, school: School, unticked: Unticked = None) -> Preview:
+    """Return what ``revert`` would do. Nothing is written. Holds the school's lock meanwhile."""
+    head = lock(school)
+    cells = outlook.of_revert(criteria, school)
+    if cells is not None:
+        return _of_values(cells, unticked)
+    return _rehearse(head, _plan_revert(criteria, school, unticked))
 
 
 def revert(
@@ -154,7 +168,7 @@ def revert(
     origin: Origin,
     reason: str,
     token: str | None = None,
-    unticked: Collection[str] | None = None,
+    unticked: Unticked = None,
     idempotency_key: str | None = None,
 ) -> Reverted:
     """Exclude the changes that match and are ticked; the cells fall back to what remains.
@@ -180,9 +194,16 @@ def revert(
             if criteria.account:
                 # What the account is sending at this moment comes in before, and is seen.
                 lock_authors(school, [criteria.account])
-            plan = _plan_revert(criteria, school, unticked)
-            shown = _carry_out(act, plan)
-            _refuse_if_changed(shown, token, plan)
+            cells = outlook.of_revert(criteria, school)
+            if cells is not None:
+                shown = _of_values(cells, unticked)
+                _refuse_if_changed(shown, token)
+                act.exclude(shown.ticked)
+                _project(act, shown)
+            else:
+                plan = _plan_revert(criteria, school, unticked)
+                shown = _carry_out(act, plan)
+                _refuse_if_changed(shown, token)
             act.leave_effects()
     except AlreadyDone as done:
         return Reverted(done.decision, None, [], repeated=True)
@@ -191,12 +212,15 @@ def revert(
 
 
 def preview_reinstatement(
-    decision: Decision, *, school: School, unticked: Collection[str] | None = None
+    decision: Decision, *, school: School, unticked: Unticked = None
 ) -> Preview:
-    """Return what ``reinstate`` would do. Nothing is written."""
-    return _rehearse(
-        school, lambda: _plan_reinstatement(decision, unticked, _own_of_merge(decision))
-    )
+    """Return what ``reinstate`` would do. Nothing is written. Holds the school's lock meanwhile."""
+    head = lock(school)
+    own = _own_of_merge(decision)
+    cells = None if own else outlook.of_lift(decision, school)
+    if cells is not None:
+        return _of_values(cells, unticked, lifting=True)
+    return _rehearse(head, _plan_reinstatement(decision, unticked, own))
 
 
 def reinstate(
@@ -207,7 +231,7 @@ def reinstate(
     origin: Origin,
     reason: str = "",
     token: str | None = None,
-    unticked: Collection[str] | None = None,
+    unticked: Unticked = None,
     idempotency_key: str | None = None,
 ) -> Reverted:
     """Lift a revert, or undo a merge, in whole or in part: the changes count again, at their
@@ -228,9 +252,17 @@ def reinstate(
             idempotency_key=idempotency_key,
         ) as act:
             _refuse_own(decision, by)
-            plan = _plan_reinstatement(decision, unticked, _own_of_merge(decision))
-            shown = _carry_out(act, plan)
-            _refuse_if_changed(shown, token, plan)
+            own = _own_of_merge(decision)
+            cells = None if own else outlook.of_lift(decision, school)
+            if cells is not None:
+                shown = _of_values(cells, unticked, lifting=True)
+                _refuse_if_changed(shown, token)
+                act.lift(_exclusions_of(decision, shown.ticked))
+                _project(act, shown)
+            else:
+                plan = _plan_reinstatement(decision, unticked, own)
+                shown = _carry_out(act, plan)
+                _refuse_if_changed(shown, token, besides=own)
             act.leave_effects()
     except AlreadyDone as done:
         return Reverted(done.decision, None, [], repeated=True)
@@ -252,6 +284,94 @@ def in_force(decision: Decision) -> tuple[int, int]:
     """Return how many of the decision's exclusions are in force, and how many it made."""
     made = Exclusion.objects.filter(decision=decision)
     return made.filter(lifted_by__isnull=True).count(), made.count()
+
+
+# Where only values are concerned. -----------------------------------------------------------------
+
+
+def _of_values(
+    cells: Sequence[outlook.Cell], unticked: Unticked, *, lifting: bool = False
+) -> Preview:
+    """Return what each cell comes to: its line is unticked, or takes what was read of it."""
+    keys = [f"{cell.entity_type}.{cell.entity}.{cell.field}" for cell in cells if cell.changes]
+    kept = _resolved(unticked, keys, ())
+    falls = Kind.COMES_BACK if lifting else Kind.FALLS_BACK
+    lines, moves = [], []
+    listed: dict[str, list[str]] = defaultdict(list)
+    for cell in cells:
+        if cell.declined:
+            listed["declined"] += cell.declined.split()
+        if cell.changes is None:
+            continue
+        key = f"{cell.entity_type}.{cell.entity}.{cell.field}"
+        before, after = cell.before or None, cell.after or None
+        ticked = key not in kept
+        moves_it = ticked and cell.stands and before != after
+        if moves_it:
+            moves.append(Move(cell.entity_type, uuid.UUID(cell.entity), cell.field, before, after))
+        lines.append(
+            Line(
+                key,
+                cell.entity_type,
+                cell.entity,
+                cell.field,
+                cell.changes,
+                falls if moves_it else _kind_of_cell(cell) if ticked else Kind.KEPT,
+                cell.before if not moves_it else before,
+                cell.before if not moves_it else after,
+                ticked,
+            )
+        )
+        if ticked:
+            for name in ("checked", "based", "leaving", "returning"):
+                if some := getattr(cell, name):
+                    listed[name] += some.split()
+    return Preview(
+        lines=lines,
+        consequences=[],
+        clashes=[],
+        clashing=frozenset(),
+        please_check=_ids(listed["checked"]),
+        based_on=_ids(listed["based"]),
+        leaving=_ids(listed["leaving"]),
+        returning=_ids(listed["returning"]),
+        declined=_ids(listed["declined"]),
+        effects=list(_effects(moves)),
+        token=_token(lines, ()),
+    )
+
+
+def _kind_of_cell(cell: outlook.Cell) -> Kind:
+    """Return what a cell comes to whose value in the table does not move."""
+    leaving = (cell.leaving or "").split()
+    if not set(leaving).isdisjoint((cell.changes or "").split()):
+        return Kind.WITHHELD
+    if cell.returning:
+        return Kind.WAITS_AGAIN
+    if leaving:  # what waits there is withdrawn or replaced again
+        return Kind.WITHHELD
+    return Kind.COVERED if cell.covered else Kind.NO_EFFECT
+
+
+def _ids(written: Iterable[str]) -> list[uuid.UUID]:
+    return [uuid.UUID(each) for each in sorted(written)]
+
+
+def _project(act: Act, shown: Preview) -> None:
+    touched: dict[str, set[uuid.UUID]] = defaultdict(set)
+    for line in shown.lines:
+        if line.ticked:
+            touched[line.entity_type].add(line.entity_id)
+    act.moves = project(act.school, touched)
+
+
+def _resolved(
+    unticked: Unticked, keys: Collection[str], default: Collection[str]
+) -> Collection[str]:
+    """Return the keys of the lines that are not ticked."""
+    if unticked is None:
+        return default
+    return unticked(keys, default) if callable(unticked) else set(unticked)
 
 
 # The lines. ---------------------------------------------------------------------------------------
@@ -279,7 +399,7 @@ class _Plan:
         return [m.id for key, some in self.groups.items() if key not in self.unticked for m in some]
 
 
-def _plan_revert(criteria: Criteria, school: School, unticked: Collection[str] | None) -> _Plan:
+def _plan_revert(criteria: Criteria, school: School, unticked: Unticked) -> _Plan:
     matches = matching(criteria, school)
     groups = _grouped([m for m in matches if m.status != Change.Status.DECLINED])
     records = {some[0].entity_id: key for key, some in groups.items() if key.endswith(RECORD)}
@@ -287,15 +407,13 @@ def _plan_revert(criteria: Criteria, school: School, unticked: Collection[str] |
     others = {records[each]: counted for each, counted in on_records.items()}
     return _Plan(
         groups=groups,
-        unticked=set(others) if unticked is None else unticked,
+        unticked=_resolved(unticked, groups, set(others)),
         others=others,
         declined=[m.id for m in matches if m.status == Change.Status.DECLINED],
     )
 
 
-def _plan_reinstatement(
-    decision: Decision, unticked: Collection[str] | None, own: list[uuid.UUID]
-) -> _Plan:
+def _plan_reinstatement(decision: Decision, unticked: Unticked, own: list[uuid.UUID]) -> _Plan:
     elsewhere = Exclusion.objects.filter(
         school_id=OuterRef("school_id"), change_id=OuterRef("pk"), lifted_by__isnull=True
     ).exclude(decision=decision)
@@ -306,7 +424,7 @@ def _plan_reinstatement(
         .values_list(*Match._fields)
     )
     groups = _grouped([Match._make(row) for row in rows])
-    return _Plan(groups=groups, unticked=unticked or set(), lifts=decision, own=own)
+    return _Plan(groups=groups, unticked=_resolved(unticked, groups, ()), lifts=decision, own=own)
 
 
 def _grouped(matches: Sequence[Match]) -> dict[str, list[Match]]:
@@ -347,14 +465,13 @@ def _carry_out(act: Act, plan: _Plan, *, bring: Callable[..., list[Move]] = proj
     )
 
 
-def _rehearse(school: School, plan: Callable[[], _Plan]) -> Preview:
-    """Carry out a plan, and take it back."""
-    head = lock(school)
+def _rehearse(head: LedgerHead, plan: _Plan) -> Preview:
+    """Carry out a plan under the school's lock, and take it back."""
     with rehearsing():
         with connection.cursor() as cursor:
             cursor.execute("set constraints all deferred")  # no decision will stand behind it
-        act = Act(kind="preview", school=school, by=None, origin=Origin(), head=head)
-        return _carry_out(act, plan(), bring=foresee)
+        act = Act(kind="preview", school=head.school, by=None, origin=Origin(), head=head)
+        return _carry_out(act, plan, bring=foresee)
 
 
 Cell = tuple[uuid.UUID, str]
@@ -416,9 +533,9 @@ def _shown(
             Line(
                 key=key,
                 entity_type=some[0].entity_type,
-                entity_id=cell[0],
+                entity=str(cell[0]),
                 field=cell[1],
-                change_ids=tuple(m.id for m in some),
+                changes=" ".join(sorted(str(m.id) for m in some)),
                 kind=_kind_of(
                     some,
                     move,
@@ -431,7 +548,7 @@ def _shown(
                 before=move.before if move else values.get(cell),
                 after=move.after if move else values.get(cell),
                 ticked=ticked,
-                others=plan.others.get(key, {}),
+                others=plan.others.get(key, NOBODY),
             )
         )
     on_lines = {(m.entity_id, m.field) for m in plan.matches} | {
@@ -519,12 +636,8 @@ def _token(lines: Sequence[Line], consequences: Iterable[Move]) -> str:
     Unrelated traffic does not touch it; one more change that matches does, and so does work that
     somebody has put meanwhile on a record that is to vanish."""
     shown = hashlib.sha256()
-    for line in sorted(lines, key=lambda each: each.key):
-        facts: tuple[object, ...] = (
-            line.key,
-            sorted(each.int for each in line.change_ids),
-            line.ticked,
-        )
+    for line in sorted(lines, key=operator.itemgetter(0)):
+        facts: tuple[object, ...] = (line.key, line.changes, line.ticked)
         if line.ticked:
             facts += (line.kind.name, line.before, line.after, sorted(line.others.items()))
         shown.update(repr(facts).encode())
@@ -533,10 +646,13 @@ def _token(lines: Sequence[Line], consequences: Iterable[Move]) -> str:
     return shown.hexdigest()
 
 
-def _refuse_if_changed(shown: Preview, token: str | None, plan: _Plan) -> None:
+def _refuse_if_changed(
+    shown: Preview, token: str | None, *, besides: Collection[uuid.UUID] = ()
+) -> None:
+    """``besides``: what the act excludes that has no line."""
     if token is not None and token != shown.token:
         raise PreviewChanged(shown)
-    if not plan.ticked and not plan.own:
+    if not besides and not any(line.ticked for line in shown.lines):
         raise NothingToDo("There is nothing to do: no change matches, or no line is ticked.")
     if shown.clashes:
         raise KeysClash(shown.clashes)

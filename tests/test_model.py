@@ -8,11 +8,12 @@ import os
 import random
 import uuid
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.db import transaction
 
-from changes import projector, registry, revert, review
+from changes import outlook, projector, registry, revert, review
 from changes.deciding import CannotProject, KeysClash, MayNotDecide
 from changes.models import Change
 from changes.propose import Draft, NothingSaved, creation
@@ -246,6 +247,10 @@ class Workload:
         }
         assert {line.key for line in preview.lines if not line.ticked} == kept & lines.keys()
         assert {line.key: line.others for line in preview.lines if line.others} == others
+        # What is read where only values are concerned is what a rehearsal comes to.
+        with mock.patch.object(outlook, "of_revert", return_value=None):
+            again = revert.preview(criteria, school=self.people.school, unticked=unticked)
+        assert again == preview
 
         number = len(self.reverts) + 1
         tried = copy.deepcopy(self.model)
@@ -298,6 +303,10 @@ class Workload:
             for key, some in lines.items()
         }
         unticked = {key for key in lines if self.random.random() < 0.3}
+        what = {"school": self.people.school, "unticked": unticked}
+        preview = revert.preview_reinstatement(done.decision, **what)
+        with mock.patch.object(outlook, "of_lift", return_value=None):
+            assert revert.preview_reinstatement(done.decision, **what) == preview
         lifted = [each for key, ids in still.items() if key not in unticked for each in ids]
         tried = copy.deepcopy(self.model)
         tried.lift(lifted, decision=number)
