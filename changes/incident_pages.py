@@ -1,33 +1,76 @@
-"""The account of one revert: who, when, why, what it excluded, what became of it."""
+"""The account of one revert: who decided what and why, what it excluded, what became of the data,
+what is to be checked, who was told. A page to print, and a file."""
 
-from django.db.models import Count
-from django.http import HttpResponseBase
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.http import HttpResponseBase, StreamingHttpResponse
 from django.template.response import TemplateResponse
+from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
+from accounts import audit
 from accounts.in_school import MemberRequest
+from accounts.models import AuditLog
 
-from . import criteria_words, revert
-from .incident import revert_or_404
-from .models import Change, Decision
-from .queue import lines
+from . import criteria_words, incident_file, revert
+from .incident import Account, revert_or_404
+from .models import Decision
 
-LISTED = 500
+CHANGES_ON_A_PAGE = 100
+LISTED = 100
+"""So many of each other list; the file has them all."""
 
 
 @require_safe
 def result(request: MemberRequest, number: int) -> HttpResponseBase:
-    """One revert: who, when, why, what it excluded, what became of it."""
+    """One revert, as a page; with ``csv``, all of it as a file."""
     decision = revert_or_404(number)
-    excluded = Change.objects.filter(exclusions__decision=decision).order_by("id")
-    ids = list(excluded.values_list("id", flat=True)[: LISTED + 1])
-    lifts = Decision.objects.filter(undoes=decision).select_related("decided_by")
-    context = {
+    account = Account(decision)
+    if "csv" in request.GET:
+        return _as_file(request, decision, account)
+    page = Paginator(account.changes(), CHANGES_ON_A_PAGE).get_page(request.GET.get("page"))
+    counted = account.changes().filter(decision__number__lt=number).count()
+    context: dict[str, Any] = {
         "decision": decision,
         "criteria": criteria_words.in_words(decision.criteria),
         "own": revert.concerns(decision, request.member),
-        "lines": lines(request.member.school, ids[:LISTED]),
-        "more": len(ids) > LISTED,
-        "lifts": lifts.annotate(count=Count("lifted")).order_by("number"),
+        "page": page,
+        "excluded": account.excluded(list(page)),
+        "counted": counted,
+        "waited": page.paginator.count - counted,
+        "left_behind": account.left_behind(),
+        "lifts": account.lifts(),
     }
-    return TemplateResponse(request, "changes/reverted.html", context)
+    for name, found in (("to_check", account.to_check()), ("returned", account.returned())):
+        context[name] = account.others(list(found[:LISTED]))
+        context[f"{name}_count"] = found.count()
+    for name, told in (("consequences", account.consequences()), ("told", account.told())):
+        context[name], context[f"{name}_count"] = told[:LISTED], len(told)
+    return TemplateResponse(request, "changes/incident.html", context)
+
+
+def _as_file(request: MemberRequest, decision: Decision, account: Account) -> StreamingHttpResponse:
+    audit.record(
+        AuditLog.Event.EXPORT,
+        origin=request.origin,
+        school=request.member.school,
+        user=request.member.user,
+        detail=f"account of revert {decision.number} as CSV",
+        metadata={"decision": str(decision.pk), "changes": account.changes().count()},
+    )
+    facts = [
+        ("School", str(request.member.school)),
+        ("Decision", str(decision.number)),
+        ("By", str(decision.decided_by)),
+        ("From the address", decision.ip or ""),
+        ("When", incident_file.at(decision.decided_at)),
+        ("Why", decision.reason),
+        *criteria_words.in_words(decision.criteria),
+    ]
+    name = f"{request.member.school.slug} revert {decision.number}.csv"
+    return StreamingHttpResponse(
+        incident_file.as_csv(account, facts),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": content_disposition_header(True, name) or "attachment"},
+    )

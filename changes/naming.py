@@ -8,7 +8,7 @@ school. The number of statements grows with the types of records, never with the
 import string
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from django.apps import apps
 
@@ -21,10 +21,14 @@ from .registry import EXISTS, TRUE, Field, Reference, Tracked
 NOTHING = "nothing"
 
 Values = dict[str, str | None]
+Known = Callable[[Tracked, Collection[uuid.UUID]], dict[uuid.UUID, Values]]
 
 
-def titles(cells: Iterable[tuple[str, uuid.UUID]]) -> dict[uuid.UUID, str]:
-    """Return what people call records, each given as (entity type, id)."""
+def titles(
+    cells: Iterable[tuple[str, uuid.UUID]], *, known_as: Known | None = None
+) -> dict[uuid.UUID, str]:
+    """Return what people call records, each given as (entity type, id): by the values that stand,
+    or by those that ``known_as`` gives for records of a type."""
     wanted: dict[str, set[uuid.UUID]] = defaultdict(set)
     for entity_type, entity_id in cells:
         wanted[entity_type].add(entity_id)
@@ -33,7 +37,7 @@ def titles(cells: Iterable[tuple[str, uuid.UUID]]) -> dict[uuid.UUID, str]:
     for tracked in reversed(registry.in_order()):
         if not wanted[tracked.entity_type]:
             continue
-        known[tracked.entity_type] = _values(tracked, wanted[tracked.entity_type])
+        known[tracked.entity_type] = (known_as or _values)(tracked, wanted[tracked.entity_type])
         for name, parent in _parents(tracked).items():
             wanted[parent] |= {
                 uuid.UUID(value)
@@ -49,7 +53,7 @@ def titles(cells: Iterable[tuple[str, uuid.UUID]]) -> dict[uuid.UUID, str]:
 
 
 def value_texts(
-    values: Iterable[tuple[str, str, str | None]],
+    values: Iterable[tuple[str, str, str | None]], *, known_as: Known | None = None
 ) -> dict[tuple[str, str, str | None], str]:
     """Return values as people read them, each given as (entity type, field, canonical value):
     the title of what a reference refers to, "nothing" for null, "added" or "deleted" for what
@@ -65,7 +69,7 @@ def value_texts(
             tracked_ids.add((reference.entity_type, uuid.UUID(value)))
         else:
             other_ids[reference].add(uuid.UUID(value))
-    named = titles(tracked_ids)
+    named = titles(tracked_ids, known_as=known_as)
     for reference, ids in other_ids.items():
         named |= _names_of(reference, ids)
     return {each: _text(*each, named) for each in wanted}
@@ -99,7 +103,8 @@ def _names_of(reference: Reference, ids: Collection[uuid.UUID]) -> dict[uuid.UUI
     return {row.pk: str(row) for row in model._default_manager.filter(pk__in=ids)}
 
 
-def _fields_of_title(tracked: Tracked) -> list[Field]:
+def fields_of_title(tracked: Tracked) -> list[Field]:
+    """Return the fields of which the title of such a record is made."""
     parts = string.Formatter().parse(tracked.title)
     return [tracked.field(name) for _, name, _, _ in parts if name]
 
@@ -108,14 +113,14 @@ def _parents(tracked: Tracked) -> dict[str, str]:
     """Return the references in a type's title: field name -> entity type."""
     return {
         field.name: field.reference.entity_type
-        for field in _fields_of_title(tracked)
+        for field in fields_of_title(tracked)
         if field.reference and field.reference.entity_type
     }
 
 
 def _values(tracked: Tracked, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Values]:
     """Return the values that a title needs: of the table, or else the newest of the ledger."""
-    fields = _fields_of_title(tracked)
+    fields = fields_of_title(tracked)
     rows = tracked.model._default_manager.filter(pk__in=ids).values_list(
         "pk", *(field.column for field in fields)
     )
@@ -147,7 +152,7 @@ def _values(tracked: Tracked, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Val
 def _title(tracked: Tracked, values: Values, named: Mapping[uuid.UUID, str]) -> str:
     parents = _parents(tracked)
     texts = {}
-    for field in _fields_of_title(tracked):
+    for field in fields_of_title(tracked):
         value = values.get(field.name)
         if field.name in parents:
             label = registry.get(parents[field.name]).label

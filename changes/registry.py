@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .flags import Flag
     from .groups import Beside, Group
     from .judgement import Judged
-    from .models import Change
+    from .models import Change, Decision
     from .projector import Move
     from .propose import Draft
 
@@ -80,6 +80,17 @@ class Effect:
     url: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """Somebody who was told of a decision: who, of what, in which way, and when that reached them,
+    as far as it is known."""
+
+    who: str
+    of: str
+    how: str
+    at: dt.datetime | None
+
+
 class Rules:
     """What an app adds to the ledger's own rules for one entity type. Each method may stay as is.
 
@@ -125,6 +136,14 @@ class Rules:
         """Return, by change, what decisions left behind. ``decisions``: those on each change, the
         reverts that excluded it and those that lifted them among them."""
         return {}
+
+    def left_behind(self, decision: "Decision") -> "Iterable[str]":
+        """Say in words what a decision wrote beside the records: "14 grade corrections"."""
+        return ()
+
+    def told_of(self, decision: "Decision") -> "Iterable[Told]":
+        """Return who was told of a decision."""
+        return ()
 
     def unusual(self, sent: Mapping[uuid.UUID, int]) -> "Iterable[tuple[int, str]]":
         """Say what is unusual in what people sent. ``sent``: the session, by its place in a list,

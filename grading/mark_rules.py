@@ -15,12 +15,12 @@ from changes.deciding import Act
 from changes.flags import Flag
 from changes.groups import Beside, Group
 from changes.judgement import Judged, Why
-from changes.models import Change
+from changes.models import Change, Decision
 from changes.projector import Move
 from changes.propose import Draft
-from changes.registry import Effect, Invalid, Rules
+from changes.registry import Effect, Invalid, Rules, Told
 
-from . import corrections, extensions, review_sheet, unusual_marks, waitlisting
+from . import corrections, extensions, moved_marks, review_sheet, unusual_marks, waitlisting
 from .access import is_restricted
 from .characters import characters
 from .models import Enrollment, GradeCorrection, Section, Term
@@ -104,6 +104,14 @@ class MarkRules(Rules):
             change_id: [_effect(row) for row in rows]
             for change_id, rows in corrections.of_changes(changes, decisions).items()
         }
+
+    def left_behind(self, decision: Decision) -> Iterable[str]:
+        count = moved_marks.count(decision)
+        if count:
+            yield f"{count} grade correction{'s' if count > 1 else ''}"
+
+    def told_of(self, decision: Decision) -> Iterable[Told]:
+        return moved_marks.told_of(decision)
 
     def remark(self, judged: Sequence[Judged]) -> Iterable[tuple[uuid.UUID, Flag, str]]:
         section_of = _sections_of_waiting(judged)

@@ -4,7 +4,7 @@ changed field, and what its pupils are told."""
 import datetime as dt
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from django.urls import reverse
 
@@ -12,7 +12,7 @@ from accounts.models import Membership
 from changes.deciding import Act
 from changes.groups import Group
 from changes.judgement import Judged
-from changes.models import Change
+from changes.models import Change, Decision
 from changes.projector import Move
 from changes.propose import Draft
 from changes.registry import EXISTS, Effect, Rules
@@ -73,6 +73,11 @@ class SectionRules(Rules):
                     url = reverse("admin:grading_coursechangehistory_change", args=[pk])
                     found[each.pk].append(Effect("in the history of the section", url))
         return found
+
+    def left_behind(self, decision: Decision) -> Iterable[str]:
+        count = CourseChangeHistory.objects.filter(decision=decision).count()
+        if count:
+            yield f"{count} row{'s' if count > 1 else ''} of the history of sections"
 
     def moved(self, act: Act, moves: Sequence[Move]) -> None:
         came_or_went = {m.entity_id for m in moves if m.field == EXISTS}

@@ -436,4 +436,4 @@ def test_the_result_page_says_what_was_excluded_and_why(office, evening):
     assert "it was her niece" in html
     assert "6 of 6" in html
     assert "Saturday 14 November 2026, 23:00" in html
-    assert {line.title for line in page.context["lines"]} >= {"Abbott, Ada in BIO-2", "Evans"}
+    assert {each.title for each in page.context["excluded"]} >= {"Abbott, Ada in BIO-2", "Evans"}

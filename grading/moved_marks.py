@@ -1,0 +1,150 @@
+"""The marks that a revert, or lifting one, has moved: of which classes, and whom that concerns.
+
+Nothing is copied: it is read from the grade corrections that the decision wrote. Call inside a
+school. The number of statements does not grow with the marks.
+"""
+
+import dataclasses
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from accounts.models import Membership, OutboxMessage
+from changes import naming
+from changes.as_of import AsOf
+from changes.models import Change, Decision
+from changes.registry import Told
+
+from .models import Enrollment, GradeCorrection, Section
+
+MOVED = (GradeCorrection.Kind.REVERT, GradeCorrection.Kind.REINSTATE)
+
+
+def of_classes_of(member: Membership) -> QuerySet[GradeCorrection]:
+    """Return the corrections that others' reverts wrote in the classes of ``member``, the newest
+    decision first. An enrolment that has vanished counts for the classes that it was in."""
+    mine = Section.objects.filter(school=member.school, instructor_id=member.user_id)
+    standing = Enrollment.objects.filter(school_id=OuterRef("school_id"), pk=OuterRef("enrollment"))
+    was_in = Change.objects.filter(
+        school_id=OuterRef("school_id"),
+        entity_id=OuterRef("enrollment_id"),
+        field="section",
+        status=Change.Status.APPROVED,
+        refers_to__in=mine.values("pk"),
+    )
+    return (
+        GradeCorrection.objects.filter(
+            Q(Exists(standing.filter(section__in=mine))) | Q(~Exists(standing), Exists(was_in)),
+            school=member.school,
+            kind__in=MOVED,
+        )
+        .exclude(approved_by_id=member.user_id)
+        .select_related("decision", "decision__decided_by")
+        .order_by("-decision__number", "-id")
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A mark that moved, in words. ``section``: its class, where it still stands."""
+
+    correction: GradeCorrection
+    title: str
+    section: Section | None
+    is_new: bool
+
+
+def lines(found: Sequence[GradeCorrection], *, member: Membership) -> list[Line]:
+    """Return corrections in words; new is what was decided since the member last looked."""
+    titles = naming.titles(("enrollment", each.enrollment_id) for each in found)
+    sections = {
+        row.pk: row.section
+        for row in Enrollment.objects.filter(
+            pk__in=[each.enrollment_id for each in found]
+        ).select_related("section")
+    }
+    return [
+        Line(
+            correction=each,
+            title=titles[each.enrollment_id],
+            section=sections.get(each.enrollment_id),
+            is_new=each.decision is not None and each.decision.number > member.decided_seen,
+        )
+        for each in found
+    ]
+
+
+def count(decision: Decision) -> int:
+    """Return how many grade corrections the decision wrote by itself."""
+    return GradeCorrection.objects.filter(decision=decision, kind__in=MOVED).count()
+
+
+def told_of(decision: Decision) -> Iterable[Told]:
+    """Return who was told that marks of their classes moved, or that a class of theirs changed: the
+    instructors of then on their page, and all to whom a message was written."""
+    yield from _on_their_page(decision)
+    written = OutboxMessage.objects.filter(
+        Q(key__startswith=f"corrected {decision.pk} ")
+        | Q(key__startswith=f"section-changed {decision.pk} "),
+        school=decision.school_id,
+    )
+    for message in written.order_by("to", "key"):
+        how = "by mail"
+        if message.superseded_at:
+            how = "by a later mail, which took the place of this one"
+        elif message.given_up_at:
+            how = "not: the mail was given up"
+        elif not message.sent_at:
+            how = "by mail, which has not left yet"
+        yield Told(message.to, message.subject, how, message.sent_at)
+
+
+def _on_their_page(decision: Decision) -> Iterable[Told]:
+    enrollments = GradeCorrection.objects.filter(decision=decision, kind__in=MOVED).values_list(
+        "enrollment_id", flat=True
+    )
+    ids = list(enrollments)
+    if not ids:
+        return
+    counts: Counter[uuid.UUID] = Counter()
+    school = decision.school
+    then, before = AsOf(school, decision.number), AsOf(school, decision.number - 1)
+    section_of = _said([then, before], ids, "section")
+    instructor_of = _said([then, before], set(section_of.values()), "instructor")
+    for each in ids:
+        if section := section_of.get(each):
+            counts[section] += 1
+    members = {
+        member.user_id: member
+        for member in Membership.objects.filter(
+            school=school, user_id__in=set(instructor_of.values())
+        ).select_related("user")
+    }
+    titles = naming.titles(("section", each) for each in counts)
+    for section, marks in sorted(counts.items(), key=lambda each: titles[each[0]]):
+        member = members.get(instructor_of.get(section, uuid.UUID(int=0)))
+        if member is None or member.user_id == decision.decided_by_id:
+            continue
+        seen = "seen since" if member.decided_seen >= decision.number else "not seen yet"
+        yield Told(
+            f"{member.user} ({member.user.email})",
+            f"{titles[section]}: {marks} mark{'' if marks == 1 else 's'}",
+            f"on the page “What was decided”, {seen}",
+            None,
+        )
+
+
+def _said(
+    ledgers: Iterable[AsOf], ids: Iterable[uuid.UUID], field: str
+) -> dict[uuid.UUID, uuid.UUID]:
+    """Return what a reference of each record was, by the first ledger that knows it."""
+    found: dict[uuid.UUID, uuid.UUID] = {}
+    wanted = set(ids)
+    for ledger in ledgers:
+        ledger.read(wanted - found.keys(), {field})
+        for each in wanted - found.keys():
+            if value := ledger.said(each, field):
+                found[each] = uuid.UUID(value)
+    return found
