@@ -1,14 +1,16 @@
-"""Fetching a class with the permission to open it."""
+"""Fetching a class, or a pupil, with the permission to open it."""
 
 import uuid
 
+from django.db.models import Exists, OuterRef
 from django.http import Http404
 
 from accounts import audit
 from accounts.in_school import MemberRequest, Refused
 from accounts.models import AuditLog, Membership
+from students.models import Student
 
-from .models import Section
+from .models import Enrollment, Section
 
 
 def access_section(member: Membership, section_id: uuid.UUID) -> Section:
@@ -31,6 +33,32 @@ def access_section(member: Membership, section_id: uuid.UUID) -> Section:
             "for somebody."
         )
     return section
+
+
+def access_pupil(member: Membership, student_id: uuid.UUID) -> tuple[Student, bool]:
+    """Return a pupil of the member's school, and whether the member teaches them. Call inside the
+    school.
+
+    Raises:
+        Http404: no such pupil stands; also for the id of another school's pupil.
+        Refused: the school lets its teachers open their own classes only, and what is known of a
+            pupil as a whole comes from others' classes too.
+    """
+    taught = Enrollment.objects.filter(
+        student_id=OuterRef("pk"),
+        status=Enrollment.Status.ENROLLED,
+        section__instructor_id=member.user_id,
+    )
+    found = Student.objects.filter(school_id=member.school_id, pk=student_id)
+    student = found.annotate(is_taught=Exists(taught)).first()
+    if student is None:
+        raise Http404
+    if is_restricted(member):
+        raise Refused(
+            "In this school teachers open their own classes only, and this page tells of all "
+            "classes of a pupil. Ask the office for it."
+        )
+    return student, student.is_taught
 
 
 def is_own(member: Membership, section: Section) -> bool:

@@ -88,7 +88,8 @@ def rows(found: Sequence[GradeCorrection], *, by: Membership) -> list[Row]:
     """Return corrections in words, with what the waiting ones would do."""
     waiting = {each.pk: each for each in found if _state(each) == WAITING}
     averages = with_corrections(
-        {pk: (each.enrollment_id, each.new_grade) for pk, each in waiting.items()}
+        {pk: (each.enrollment_id, each.new_grade) for pk, each in waiting.items()},
+        decimals=by.school.gpa_decimals,
     )
     titles = naming.titles(("enrollment", each.enrollment_id) for each in found)
     return [

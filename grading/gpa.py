@@ -1,12 +1,14 @@
 """The grade point average: what pupils' marks come to, weighted by the credits of their courses.
 
 It reads ``Enrollment.grade``, the one authoritative mark (ADR-006), and no history. Left out are
-codes, marks of a class without a scale, marks whose step of the scale has no points, and courses
-without credits. The sum is exact and rounded once, half up. Call inside a school; the number of
+codes, marks of a class without a scale, marks whose step of the scale has no points, courses
+without credits, and classes that the pupil is not enrolled in any more. The sum is exact and
+rounded once, half up, to the school's number of decimals. Call inside a school; the number of
 statements does not grow with the pupils.
 """
 
 import dataclasses
+import functools
 import math
 import uuid
 from collections import defaultdict
@@ -16,8 +18,16 @@ from fractions import Fraction
 
 from .models import Enrollment, GradingStep
 
-DECIMALS = 2
-"""The decimals that an average is rounded to."""
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A step of a scale, or one of its codes, as ``GradingStep`` has it."""
+
+    label: str
+    is_code: bool
+    minimum: Decimal | None
+    points: Decimal | None
+    meaning: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,19 +35,35 @@ class Points:
     """How one scale turns a mark into grade points: by its label, or else by the step whose
     minimum is the highest that is not above the mark."""
 
-    labels: Mapping[str, Decimal | None]
-    minima: Sequence[tuple[Decimal, Decimal | None]]
+    steps: Sequence[Step]
 
-    def of(self, mark: str) -> Decimal | None:
-        """Return the points of a mark, or None for one that counts for nothing."""
-        if mark.casefold() in self.labels:
-            return self.labels[mark.casefold()]
+    @functools.cached_property
+    def _labels(self) -> dict[str, Step]:
+        return {
+            each.label.casefold(): each
+            for each in self.steps
+            if each.is_code or each.minimum is None
+        }
+
+    def step_of(self, mark: str) -> Step | None:
+        """Return the step or the code that a mark is, or None for one that reaches no step."""
+        if label := self._labels.get(mark.casefold()):
+            return label
         try:
             value = Decimal(mark)
         except InvalidOperation:
             return None
-        reached = [step for step in self.minima if step[0] <= value]
-        return max(reached, key=lambda step: step[0])[1] if reached else None
+        reached = [
+            (each.minimum, each)
+            for each in self.steps
+            if each.minimum is not None and each.minimum <= value
+        ]
+        return max(reached, key=lambda each: each[0])[1] if reached else None
+
+    def of(self, mark: str) -> Decimal | None:
+        """Return the points of a mark, or None for one that counts for nothing."""
+        step = self.step_of(mark)
+        return step.points if step else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,20 +83,20 @@ class _Graded:
     scale_id: uuid.UUID | None
 
 
-def gpa(student_id: uuid.UUID) -> Decimal | None:
+def gpa(student_id: uuid.UUID, *, decimals: int) -> Decimal | None:
     """Return a pupil's average, or None where no mark counts."""
-    return gpas([student_id])[student_id]
+    return gpas([student_id], decimals=decimals)[student_id]
 
 
-def gpas(student_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Decimal | None]:
+def gpas(student_ids: Collection[uuid.UUID], *, decimals: int) -> dict[uuid.UUID, Decimal | None]:
     """Return the average of each of these pupils, None where no mark counts. Two statements."""
     graded = _graded(student_ids)
     points = points_of(each.scale_id for some in graded.values() for each in some)
-    return {each: _average_of(graded[each], points) for each in student_ids}
+    return {each: _average_of(graded[each], points, decimals) for each in student_ids}
 
 
 def with_corrections(
-    corrections: Mapping[uuid.UUID, tuple[uuid.UUID, str | None]],
+    corrections: Mapping[uuid.UUID, tuple[uuid.UUID, str | None]], *, decimals: int
 ) -> dict[uuid.UUID, WithCorrection]:
     """Return what each of these corrections, alone, does to its pupil's average.
 
@@ -94,52 +120,52 @@ def with_corrections(
             dataclasses.replace(each, mark=mark) if each.enrollment_id == enrollment_id else each
             for each in now
         ]
-        found[key] = WithCorrection(_average_of(now, points), _average_of(then, points))
+        found[key] = WithCorrection(
+            _average_of(now, points, decimals), _average_of(then, points, decimals)
+        )
     return found
 
 
-def average(counted: Iterable[tuple[Decimal, Decimal]]) -> Decimal | None:
+def average(counted: Iterable[tuple[Decimal, Decimal]], *, decimals: int) -> Decimal | None:
     """Return the mean of points, given as (points, credits), weighted by the credits and rounded
-    half up; None where no credits are."""
+    half up to ``decimals``; None where no credits are."""
     weighted, weights = Fraction(0), Fraction(0)
     for points, weight in counted:
         weighted += Fraction(points) * Fraction(weight)
         weights += Fraction(weight)
     if not weights:
         return None
-    scaled = abs(weighted / weights) * 10**DECIMALS
-    rounded = Decimal(math.floor(scaled + Fraction(1, 2))).scaleb(-DECIMALS)
+    scaled = abs(weighted / weights) * 10**decimals
+    rounded = Decimal(math.floor(scaled + Fraction(1, 2))).scaleb(-decimals)
     return -rounded if weighted < 0 else rounded
 
 
 def points_of(scale_ids: Iterable[uuid.UUID | None]) -> dict[uuid.UUID, Points]:
     """Return how these scales turn marks into points. One statement."""
-    labels: dict[uuid.UUID, dict[str, Decimal | None]] = defaultdict(dict)
-    minima: dict[uuid.UUID, list[tuple[Decimal, Decimal | None]]] = defaultdict(list)
-    steps = GradingStep.objects.filter(scale_id__in=set(scale_ids) - {None})
-    for step in steps:
-        if step.is_code or step.minimum is None:
-            labels[step.scale_id][step.label.casefold()] = step.points
-        else:
-            minima[step.scale_id].append((step.minimum, step.points))
-    return {each: Points(labels[each], minima[each]) for each in {*labels, *minima}}
+    steps: dict[uuid.UUID, list[Step]] = defaultdict(list)
+    for row in GradingStep.objects.filter(scale_id__in=set(scale_ids) - {None}):
+        step = Step(row.label, row.is_code, row.minimum, row.points, row.meaning)
+        steps[row.scale_id].append(step)
+    return {scale_id: Points(its) for scale_id, its in steps.items()}
 
 
 def _graded(student_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[_Graded]]:
-    rows = Enrollment.objects.filter(student_id__in=student_ids).values_list(
-        "pk", "student_id", "grade", "section__course__credits", "section__scale_id"
-    )
+    rows = Enrollment.objects.filter(
+        student_id__in=student_ids, status=Enrollment.Status.ENROLLED
+    ).values_list("pk", "student_id", "grade", "section__course__credits", "section__scale_id")
     found: dict[uuid.UUID, list[_Graded]] = defaultdict(list)
     for row in rows:
         found[row[1]].append(_Graded(*row))
     return found
 
 
-def _average_of(graded: Iterable[_Graded], points: Mapping[uuid.UUID, Points]) -> Decimal | None:
+def _average_of(
+    graded: Iterable[_Graded], points: Mapping[uuid.UUID, Points], decimals: int
+) -> Decimal | None:
     counted = []
     for each in graded:
         scale = points.get(each.scale_id) if each.scale_id else None
         worth = scale.of(each.mark) if scale and each.mark is not None else None
         if worth is not None:
             counted.append((worth, each.credits))
-    return average(counted)
+    return average(counted, decimals=decimals)

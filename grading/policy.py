@@ -29,6 +29,13 @@ class PolicyForm(forms.ModelForm):
         max_value=COMMENT_LIMIT,
     )
 
+    gpa_decimals = forms.IntegerField(
+        label="Decimals of a grade point average",
+        help_text="An average is calculated exactly and rounded once, half up.",
+        min_value=0,
+        max_value=4,
+    )
+
     class Meta:
         model = School
         fields = (
@@ -39,6 +46,7 @@ class PolicyForm(forms.ModelForm):
             "immaterial_fields",
             "guardians_copied",
             "comment_length",
+            "gpa_decimals",
         )
         labels = {
             "first_grades": "First marks",

@@ -33,7 +33,7 @@ class Scale:
         labels = ", ".join(self.labels.values())
         if not self.is_numeric:
             return labels
-        numbers = f"{_plain(self.minimum)} to {_plain(self.maximum)}"
+        numbers = f"{plain(self.minimum)} to {plain(self.maximum)}"
         return f"{numbers}, or {labels}" if labels else numbers
 
     def read(self, typed: str) -> str | None:
@@ -58,7 +58,7 @@ class Scale:
         assert self.maximum is not None  # noqa: S101 - is_numeric
         if not self.minimum <= value <= self.maximum:
             raise Invalid(f"{text} is out of bounds: this class takes {self.describe()}.")
-        return _plain(value)
+        return plain(value)
 
 
 def scales(ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Scale]:
@@ -77,7 +77,7 @@ def scales(ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Scale]:
     }
 
 
-def _plain(value: decimal.Decimal | None) -> str:
+def plain(value: decimal.Decimal | None) -> str:
     """Write a number without an exponent and without trailing zeros; never -0."""
     if not value:
         return "0"

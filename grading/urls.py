@@ -14,6 +14,7 @@ from .views import (
     my_comments,
     pupil,
     sheet,
+    transcript,
 )
 
 urlpatterns = [
@@ -64,6 +65,8 @@ urlpatterns = [
     path("classes/<uuid:section_id>/marks.csv", files.as_file, {"kind": "csv"}, name="csv"),
     path("classes/<uuid:section_id>/upload/", files.look_at_file, name="upload"),
     path("classes/<uuid:section_id>/upload/save/", files.save_file, name="save-upload"),
+    path("pupils/<uuid:student_id>/transcript/", transcript.transcript, name="transcript"),
+    path("pupils/<uuid:student_id>/transcript.pdf", transcript.as_pdf, name="transcript-pdf"),
     path("my-changes/", my_changes.my_changes, name="my-changes"),
     path("my-changes/decided/", decided.decided_page, name="decided"),
     path("my-changes/decided/seen/", decided.seen, name="decided-seen"),

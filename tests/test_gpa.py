@@ -52,11 +52,11 @@ def test_marks_count_by_the_points_of_their_step_and_the_credits_of_their_course
     people = inside
     people.stands("80")  # an A, worth 4 points, in a course of 4 credits
     pupil = people.students[0]
-    assert gpa.gpa(pupil) == D("4.00")
+    assert gpa.gpa(pupil, decimals=2) == D("4.00")
     half = teaches(people, worth="2", scale=people.scale, code="ART")
     marked(people, pupil, half, "79.9")  # just a B: 3 points
-    assert gpa.gpa(pupil) == D("3.67")  # (4 * 4 + 3 * 2) / 6 = 3.666...
-    assert str(gpa.gpa(pupil)) == "3.67"
+    assert gpa.gpa(pupil, decimals=2) == D("3.67")  # (4 * 4 + 3 * 2) / 6 = 3.666...
+    assert str(gpa.gpa(pupil, decimals=2)) == "3.67"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_marks_count_by_the_points_of_their_step_and_the_credits_of_their_course
 )
 def test_the_highest_step_that_is_not_above_the_mark_counts(inside, mark, points):
     inside.stands(mark)
-    assert gpa.gpa(inside.students[0]) == D(points)
+    assert gpa.gpa(inside.students[0], decimals=2) == D(points)
 
 
 def test_a_mark_below_every_step_counts_for_nothing(inside):
@@ -76,7 +76,7 @@ def test_a_mark_below_every_step_counts_for_nothing(inside):
     GradingStep.objects.create(school=people.school, scale=scale, label="C", minimum=50, points=2)
     section = teaches(people, worth="3", scale=scale, code="ART")
     marked(people, people.students[0], section, "49")
-    assert gpa.gpa(people.students[0]) is None
+    assert gpa.gpa(people.students[0], decimals=2) is None
 
 
 def test_codes_marks_without_points_and_courses_without_credits_are_left_out(inside):
@@ -90,39 +90,41 @@ def test_codes_marks_without_points_and_courses_without_credits_are_left_out(ins
         ("FREE", "0", scale, "F"),
     ):
         marked(people, pupil, teaches(people, worth=weight, scale=its, code=code), mark)
-    assert gpa.gpa(pupil) == D(3)
+    assert gpa.gpa(pupil, decimals=2) == D(3)
     marked(people, pupil, teaches(people, worth="4", scale=scale, code="LAST"), "F")
-    assert gpa.gpa(pupil) == D("1.5")  # an F counts: nought points, and its credits
+    assert gpa.gpa(pupil, decimals=2) == D("1.5")  # an F counts: nought points, and its credits
 
 
 def test_who_has_no_mark_that_counts_has_no_average(inside):
     people = inside
-    assert gpa.gpa(people.students[0]) is None
+    assert gpa.gpa(people.students[0], decimals=2) is None
     people.stands("EX")
-    assert gpa.gpa(people.students[0]) is None
+    assert gpa.gpa(people.students[0], decimals=2) is None
 
 
 def test_what_waits_or_was_reverted_does_not_count_and_what_is_cleared_neither(inside):
     people = inside
     people.t1.types(people.marks[0], "90")
-    assert gpa.gpa(people.students[0]) is None
+    assert gpa.gpa(people.students[0], decimals=2) is None
     people.stand(people.marks[0], "60", by=people.v)
-    assert gpa.gpa(people.students[0]) == D(3)
+    assert gpa.gpa(people.students[0], decimals=2) == D(3)
     people.a.reverts(people.v, start=None)
     assert Enrollment.objects.get(pk=people.marks[0]).grade is None
-    assert gpa.gpa(people.students[0]) is None
+    assert gpa.gpa(people.students[0], decimals=2) is None
 
 
 def test_the_sum_is_rounded_once_and_half_up():
-    assert gpa.average([(D("2.345"), D(1))]) == D("2.35")
-    assert gpa.average([(D("2.3449"), D(1))]) == D("2.34")
+    assert gpa.average([(D("2.345"), D(1))], decimals=2) == D("2.35")
+    assert gpa.average([(D("2.3449"), D(1))], decimals=2) == D("2.34")
     # Each rounded first would come to 2.34.
-    assert gpa.average([(D(each), D(1)) for each in ("2.335", "2.335", "2.334")]) == D("2.33")
+    assert gpa.average([(D(each), D(1)) for each in ("2.335", "2.335", "2.334")], decimals=2) == D(
+        "2.33"
+    )
     # With the 28 digits of a division this would be 0.005 already, and 0.01 then.
-    assert gpa.average([(D("0.004" + "9" * 40), D(1))]) == D("0.00")
-    assert gpa.average([(D("-2.345"), D(1))]) == D("-2.35")
-    assert gpa.average([]) is None
-    assert gpa.average([(D(4), D(0))]) is None
+    assert gpa.average([(D("0.004" + "9" * 40), D(1))], decimals=2) == D("0.00")
+    assert gpa.average([(D("-2.345"), D(1))], decimals=2) == D("-2.35")
+    assert gpa.average([], decimals=2) is None
+    assert gpa.average([(D(4), D(0))], decimals=2) is None
 
 
 def test_many_averages_are_what_an_independent_calculation_says(inside):
@@ -161,7 +163,7 @@ def test_many_averages_are_what_an_independent_calculation_says(inside):
         for pupil, (total, weight) in expected.items()
     }
     assert None not in clerk.values()
-    assert gpa.gpas(people.students) == clerk
+    assert gpa.gpas(people.students, decimals=2) == clerk
 
 
 def test_a_correction_shows_what_it_would_do_alone_and_changes_nothing(inside):
@@ -170,14 +172,15 @@ def test_a_correction_shows_what_it_would_do_alone_and_changes_nothing(inside):
     people.stands("60")
     other = marked(people, pupil, teaches(people, worth="4", scale=people.scale, code="ART"), "80")
     found = gpa.with_corrections(
-        {1: (people.marks[0], "90"), 2: (other, None), 3: (people.marks[0], "AB"), 4: (pupil, "1")}
+        {1: (people.marks[0], "90"), 2: (other, None), 3: (people.marks[0], "AB"), 4: (pupil, "1")},
+        decimals=2,
     )
     assert {key: (its.before, its.after) for key, its in found.items()} == {
         1: (D("3.5"), D(4)),
         2: (D("3.5"), D(3)),
         3: (D("3.5"), D(4)),
     }
-    assert gpa.gpa(pupil) == D("3.5")
+    assert gpa.gpa(pupil, decimals=2) == D("3.5")
 
 
 def test_averages_cost_the_same_however_many_pupils_and_scales(inside):
@@ -185,8 +188,8 @@ def test_averages_cost_the_same_however_many_pupils_and_scales(inside):
 
     def statements(pupils, corrections):
         with CaptureQueriesContext(connection) as queries:
-            gpa.gpas(pupils)
-            gpa.with_corrections(corrections)
+            gpa.gpas(pupils, decimals=2)
+            gpa.with_corrections(corrections, decimals=2)
         return len(queries)
 
     people.stands("60")

@@ -384,6 +384,7 @@ def policy(**changed):
         "time_zone": "Europe/London",
         "first_grades": "wait",
         "comment_length": "2000",
+        "gpa_decimals": "1",
         **changed,
     }
 
@@ -411,6 +412,7 @@ def test_the_policy_is_saved_with_what_changed_in_the_audit_log(office, people):
         ("immaterial_fields", "grade"),
         ("comment_length", "0"),
         ("comment_length", "999999"),
+        ("gpa_decimals", "5"),
         ("name", ""),
     ],
 )

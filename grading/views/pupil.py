@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.in_school import MemberRequest, as_uuid, in_school
 from changes.propose import NothingSaved
 from grading import leaving
-from grading.access import access_section, is_own, note_visit
+from grading.access import access_section, is_own, is_restricted, note_visit
 from grading.details import OF_PUPIL, details_of
 from grading.earlier import earlier_terms
 from grading.models import Section
@@ -36,6 +36,9 @@ def pupil(request: MemberRequest, section_id: uuid.UUID, enrollment_id: uuid.UUI
         "moving": _own_open(row, "section"),
         "details": details_of(student, OF_PUPIL, {}) if student else [],
         "can_change": student is not None and student.exists,
+        "transcript_of": student.id
+        if student and student.stands and not is_restricted(member)
+        else None,
         "earlier": list(earlier_terms(student.id, section, by=member)) if student else [],
         "classes": leaving.other_classes(row, section, by=member),
     }
