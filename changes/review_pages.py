@@ -9,14 +9,16 @@ import dataclasses
 import uuid
 from collections.abc import Collection
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import Resolver404, resolve, reverse
 from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.in_school import MemberRequest, as_uuid
@@ -52,7 +54,8 @@ class Choice(forms.Form):
     ``change`` and ``asked`` are the changes in question; ``seen`` those that the page showed as to
     be decided. Boxes of one line carry several ids. ``use``: "use this value", with ``why-<id>``.
     The buttons of a line, ``insist`` and ``decline``, ask about this one line, whatever is ticked.
-    ``group`` and ``author``: the sheet that one comes from, and goes back to.
+    ``group`` and ``author``: the sheet that one comes from, and goes back to. ``back``: the list of
+    the office that one comes from, as it was filtered.
     """
 
     action = forms.ChoiceField(choices=[("approve", ""), ("decline", "")], initial="approve")
@@ -76,6 +79,17 @@ class Choice(forms.Form):
             change: sent.get(f"why-{change}", "").replace("\x00", "")[:2000]
             for change in _ids(sent, "use")
         }
+
+    @property
+    def back(self) -> str | None:
+        """The list that one comes from, if it is a page of the office."""
+        at = self.data.get("back", "")
+        if not url_has_allowed_host_and_scheme(at, allowed_hosts=None):
+            return None
+        try:
+            return at if resolve(urlsplit(at).path).namespaces == ["admin"] else None
+        except Resolver404:
+            return None
 
     @property
     def declines(self) -> bool:
@@ -162,7 +176,7 @@ def confirm(request: MemberRequest) -> HttpResponseBase:
     choice = Choice(request.POST)
     if not choice.asked:
         messages.error(request, "Nothing was ticked. Tick the changes to decide on.")
-        return redirect("admin:review")
+        return redirect(_back(choice, ()))
     return _confirmation(request, choice)
 
 
@@ -286,7 +300,10 @@ def _left(request: MemberRequest, choice: Choice) -> list[groups.Item]:
 
 
 def _back(choice: Choice, left: Collection[groups.Item]) -> str:
-    """Return the address of the sheet one comes from, while something of it waits, or the queue."""
+    """Return the address of the list one comes from, or of the sheet, while something of it waits,
+    or of the queue."""
+    if choice.back:
+        return choice.back
     if choice.sheet and left:
         return reverse("admin:review_sheet", args=choice.sheet)
     return reverse("admin:review")

@@ -193,3 +193,26 @@ def test_the_list_costs_the_same_however_many_corrections(asked):
             people.a.enters([draft], whole=True)
             people.t2.types(mark, "51", reason="half a point")
     assert statements() == few
+
+
+def test_after_deciding_one_is_on_the_list_again_as_it_was_filtered(asked):
+    people = asked
+    at = f"{LIST}?state=waiting&page=1&sought=Ada"
+    browser = Browser(people.a)
+    confirm, decide = reverse("admin:confirm"), reverse("admin:decide")
+    page = browser.get(at).content.decode()
+    form = {**form_of(page, confirm), "action": "decline"}
+    assert browser.send(confirm, form).url == at
+    shown = browser.send(confirm, {**form, "change": str(people.waiting.pk)}).content.decode()
+    assert f'href="{at.replace("&", "&amp;")}">Back to the list' in shown
+    assert browser.send(decide, {**form_of(shown, decide), "reason": "no"}).url == at
+
+
+@pytest.mark.parametrize(
+    "at",
+    ["https://evil.example/", "//evil.example/office/", "/classes/", "/nowhere/", "\x00", "/["],
+)
+def test_one_is_sent_back_to_pages_of_the_office_alone(asked, at):
+    sent = {"action": "approve", "back": at}
+    answer = Browser(asked.a).send(reverse("admin:confirm"), sent)
+    assert answer.url == reverse("admin:review")
