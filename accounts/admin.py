@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from . import freezing, new_password, outbox, people
+from . import freezing, new_password, outbox, people, substitute
 from .in_school import MemberRequest
 from .models import AuditLog, Membership, OutboxMessage, User
 from .office import OfficeAdmin
@@ -73,6 +73,8 @@ class PeopleAdmin(OfficeAdmin):
             "freeze": self.freeze_view,
             "unfreeze": self.unfreeze_view,
             "new-password": self.new_password_view,
+            "name-substitute": self.name_substitute_view,
+            "end-substitute": self.end_substitute_view,
         }
         own = [
             path(
@@ -130,6 +132,8 @@ class PeopleAdmin(OfficeAdmin):
             button="Save",
             facts=facts,
             person=member,
+            substitute=substitute.in_force(request.member.school),
+            may_name=substitute.why_not(member, by=request.member) is None,
         )
 
     def freeze_view(self, request: Any, membership_id: uuid.UUID) -> HttpResponse:
@@ -160,6 +164,31 @@ class PeopleAdmin(OfficeAdmin):
                     f"The account of {member.user} can be used again. What was held awaits "
                     "approval now.",
                 )
+        return redirect("admin:accounts_membership_change", membership_id)
+
+    def name_substitute_view(self, request: Any, membership_id: uuid.UUID) -> HttpResponse:
+        member = self._person(request, membership_id)
+        if request.method == "POST":
+            try:
+                substitute.name(member, by=request.member, origin=request.origin)
+            except substitute.MayNotName as refusal:
+                messages.error(request, str(refusal))
+            else:
+                messages.success(
+                    request,
+                    f"{member.user} approves corrections of marks from now on. Tell them: they "
+                    "find the list under “Corrections”.",
+                )
+        return redirect("admin:accounts_membership_change", membership_id)
+
+    def end_substitute_view(self, request: Any, membership_id: uuid.UUID) -> HttpResponse:
+        member = self._person(request, membership_id)
+        if (
+            request.method == "POST"
+            and member.school.substitute_id == member.pk
+            and substitute.end(member.school, by=request.member, origin=request.origin)
+        ):
+            messages.success(request, f"{member.user} approves no corrections any more.")
         return redirect("admin:accounts_membership_change", membership_id)
 
     def new_password_view(self, request: Any, membership_id: uuid.UUID) -> HttpResponse:

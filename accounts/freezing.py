@@ -17,9 +17,9 @@ class MayNotFreeze(Exception):
 def freeze(member: Membership, *, by: Membership, origin: Origin, reason: str = "") -> bool:
     """Freeze the account of ``member``. Return whether it was not frozen before.
 
-    Waits for a save of the account that is on its way, which holds its membership, and of an
-    office account for a decision, which holds the school's row (``changes.deciding.lock``): once
-    this is committed nothing more comes of it.
+    Waits for a save of the account that is on its way, which holds its membership, and of who
+    decides, the office or its substitute, for a decision, which holds the school's row
+    (``changes.deciding.lock``): once this is committed nothing more comes of it.
 
     Raises:
         MayNotFreeze: it is their own; or ``by`` is not of the office, or is frozen by now. So at
@@ -58,7 +58,7 @@ def unfreeze(member: Membership, *, by: Membership, origin: Origin) -> bool:
 
 
 def _hold(member: Membership) -> None:
-    if member.is_office:
+    if member.is_office or School.objects.filter(substitute=member).exists():
         School.objects.select_for_update(no_key=True).get(pk=member.school_id)
     Membership.objects.select_for_update(no_key=True).get(pk=member.pk)
 

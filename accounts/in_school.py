@@ -25,7 +25,7 @@ from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.utils.http import urlencode
 
-from . import audit, held
+from . import audit, held, substitute
 from .models import AuditLog, Membership, School
 from .origin import Origin, origin_of
 
@@ -102,14 +102,17 @@ def school_of_form(request: HttpRequest) -> str | None:
     return request.headers.get("X-School") or request.POST.get("school")
 
 
-def in_school(role: Membership.Role | None = None) -> Callable[[View], View]:
+def in_school(
+    role: Membership.Role | None = None, *, or_substitute: bool = False
+) -> Callable[[View], View]:
     """Decorate a view that belongs to a school.
 
     The view gets ``request.member`` (Membership with school and user) and ``request.origin``.
     Anonymous people are sent to sign in; people without the role (office includes teacher), whose
     account is frozen, a POST rendered for another school, and a view that raises ``Refused`` or
     ``PermissionDenied`` answer 403 or 409 and leave a row in the audit log, written after the
-    rollback.
+    rollback. ``or_substitute``: the substitute whom an office of one person has named has the role
+    too; the view says on what.
     """
 
     def decorate(view: View) -> View:
@@ -123,7 +126,7 @@ def in_school(role: Membership.Role | None = None) -> Callable[[View], View]:
             request.member = member
             request.origin = origin_of(request)
             try:
-                _check(request, member, role)
+                _check(request, member, role, or_substitute=or_substitute)
                 with enter(member.school):
                     response = _finish(view(request, *args, **kwargs))
                     if response.status_code >= 500:
@@ -150,10 +153,13 @@ class WrongSchool(Refused):
     """A page of one school was sent while the session is at work in another."""
 
 
-def _check(request: HttpRequest, member: Membership, role: Membership.Role | None) -> None:
+def _check(
+    request: HttpRequest, member: Membership, role: Membership.Role | None, *, or_substitute: bool
+) -> None:
     if member.is_frozen:
         raise Frozen(member.school)
-    if role == Membership.Role.OFFICE and not member.is_office:
+    may = member.is_office or (or_substitute and substitute.stands_in(member))
+    if role == Membership.Role.OFFICE and not may:
         raise Refused(
             "This page is for the office. Ask the office to do it, or to change your role."
         )

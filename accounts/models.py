@@ -19,7 +19,11 @@ from .ids import IdField
 
 
 class School(models.Model):
-    """One school, with its policy. Everything else that the product stores hangs on one."""
+    """One school, with its policy. Everything else that the product stores hangs on one.
+
+    ``substitute``: whom an office of one person has named to decide on what needs two people
+    (accounts.substitute says when that counts). Who named and ended it when is in the audit log.
+    """
 
     class FirstGrades(models.TextChoices):
         WAIT = "wait", "wait for the office"
@@ -50,11 +54,27 @@ class School(models.Model):
         default=2, verbose_name="decimals of a grade point average"
     )
 
+    substitute = models.ForeignKey(
+        "Membership",
+        on_delete=models.DO_NOTHING,
+        null=True,
+        editable=False,
+        related_name="+",
+        db_constraint=False,  # the database has it as (id, substitute): see the migration
+        db_index=False,
+    )
+    substitute_since = models.DateTimeField(null=True, editable=False)
+
     class Meta:
         constraints = (
             models.CheckConstraint(
                 name="school_first_grades_known",
                 condition=models.Q(first_grades__in=["wait", "stand"]),
+            ),
+            models.CheckConstraint(
+                name="school_substitute_since",
+                condition=models.Q(substitute__isnull=True, substitute_since__isnull=True)
+                | models.Q(substitute__isnull=False, substitute_since__isnull=False),
             ),
             models.CheckConstraint(
                 name="school_gpa_decimals", condition=models.Q(gpa_decimals__lte=4)

@@ -3,7 +3,7 @@
 Call inside the school. Each act leaves a row in the audit log.
 """
 
-from . import audit
+from . import audit, substitute
 from .models import AuditLog, Membership, School, User
 from .origin import Origin
 
@@ -39,6 +39,7 @@ def add(
     if not is_new:
         raise MayNotJoin(f"{user} was deactivated: open their page and make them active again.")
     _record(member, f"added as {member.get_role_display()}", by=by, origin=origin)
+    substitute.end_because_of(member, by=by, origin=origin)
     return member
 
 
@@ -47,11 +48,13 @@ def change(
 ) -> Membership:
     """Give a member another role, end their membership or take it up again.
 
-    Locks the rows of the office, so that two people cannot remove each other at the same moment.
+    Locks the rows of the office, so that two people cannot remove each other at the same moment;
+    before them the school's row, as who decides does, since it may name a substitute.
 
     Raises:
         LastOfOffice: no active person of the office would be left.
     """
+    School.objects.select_for_update(no_key=True).get(pk=member.school_id)
     office = Membership.objects.select_for_update(of=("self",)).filter(
         school=member.school,
         role=Membership.Role.OFFICE,
@@ -69,6 +72,7 @@ def change(
         member.save(update_fields=["role", "is_active"])
         state = "active" if is_active else "deactivated"
         _record(member, f"now {member.get_role_display()}, {state}", by=by, origin=origin)
+        substitute.end_because_of(member, by=by, origin=origin)
     return member
 
 

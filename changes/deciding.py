@@ -15,7 +15,7 @@ from typing import Any
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from psycopg import sql
 
-from accounts import audit
+from accounts import audit, substitute
 from accounts.ids import new_id
 from accounts.models import AuditLog, Membership, School
 from accounts.origin import Origin
@@ -66,7 +66,8 @@ class Clash:
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Act:
-    """A decision in the making, under the school's lock."""
+    """A decision in the making, under the school's lock. ``stands_in``: who decides is the named
+    substitute of an office of one person, and decides on what needs two people alone."""
 
     kind: str
     school: School
@@ -81,6 +82,7 @@ class Act:
     id: uuid.UUID = dataclasses.field(default_factory=new_id)
     moves: list[Move] = dataclasses.field(default_factory=list)
     brought: list[Judged] = dataclasses.field(default_factory=list)
+    stands_in: bool = False
     decision: Decision | None = None
 
     @property
@@ -185,14 +187,14 @@ def deciding(
     Whatever raises inside undoes the whole act. Call inside a school.
 
     Raises:
-        MayNotDecide: ``by`` is no active member of the office of ``school`` (read under the lock).
+        MayNotDecide: ``by`` is no active member of the office of ``school`` (read under the lock),
+            and this is nothing that its substitute does.
         AlreadyDone: this person sent a request with this key before.
         CannotProject: the result breaks a rule of the database.
     """
     with transaction.atomic():
         head = lock(school)
-        if by is not None:
-            _check_office(by, school)
+        stands_in = by is not None and _check_office(by, school, kind)
         if idempotency_key and by is not None:
             done = Decision.objects.filter(
                 decided_by_id=by.user_id, idempotency_key=idempotency_key
@@ -210,6 +212,7 @@ def deciding(
             criteria=criteria or {},
             undoes=undoes,
             idempotency_key=idempotency_key,
+            stands_in=stands_in,
         )
         with connection.cursor() as cursor:
             cursor.execute("set constraints all deferred")
@@ -318,12 +321,20 @@ def _clashes_of(
         ]
 
 
-def _check_office(by: Membership, school: School) -> None:
-    now = Membership.objects.select_related("user").get(pk=by.pk)
+OF_SUBSTITUTES = (Decision.Kind.APPROVE, Decision.Kind.DECLINE)
+
+
+def _check_office(by: Membership, school: School, kind: str) -> bool:
+    """Return whether ``by`` decides as the substitute. Raises MayNotDecide."""
+    now = Membership.objects.select_related("user", "school").get(pk=by.pk)
     if now.is_frozen:
         raise MayNotDecide("The office has frozen your account in this school.")
-    if now.school_id != school.pk or not (now.is_active and now.user.is_active and now.is_office):
-        raise MayNotDecide("Only an active member of this school’s office decides.")
+    if now.school_id == school.pk and now.is_active and now.user.is_active:
+        if now.is_office:
+            return False
+        if kind in OF_SUBSTITUTES and substitute.stands_in(now):
+            return True
+    raise MayNotDecide("Only an active member of this school’s office decides.")
 
 
 def _seal(act: Act) -> None:

@@ -11,6 +11,7 @@ from django.urls import URLPattern, URLResolver, path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
+from accounts import substitute
 from accounts.in_school import in_school
 from accounts.models import Membership, OutboxMessage
 from accounts.office import OfficeAdmin
@@ -63,6 +64,12 @@ class OfficeSite(AdminSite):
         """Return ``view`` behind the office's door."""
         return in_school(role=Membership.Role.OFFICE)(never_cache(view))
 
+    def substitutes_view(self, view: Any) -> Any:
+        """Return ``view`` behind the door that an office of one person shares with the substitute
+        whom it has named; the view keeps to what a substitute decides on."""
+        door = in_school(role=Membership.Role.OFFICE, or_substitute=True)
+        return door(never_cache(view))
+
     def get_urls(self) -> list[URLPattern | URLResolver]:
         views: dict[str, tuple[str, Callable[..., Any]]] = {
             "login": ("login/", RedirectView.as_view(pattern_name="admin:index")),
@@ -73,8 +80,6 @@ class OfficeSite(AdminSite):
                 "review/instead/<uuid:change_id>/",
                 review_pages.another_value,
             ),
-            "confirm": ("review/confirm/", review_pages.confirm),
-            "decide": ("review/decide/", review_pages.decide),
             "change_set": ("review/<uuid:change_set_id>/", review_pages.change_set),
             "activity": ("activity/<uuid:account_id>/", activity_pages.of_account),
             "activity_from": ("activity/", activity_pages.from_address),
@@ -93,7 +98,11 @@ class OfficeSite(AdminSite):
             "lift_preview": ("revert/<int:number>/lift/", revert_pages.lift_preview),
             "lift_execute": ("revert/<int:number>/lift/execute/", revert_pages.lift_execute),
         }
-        own = [path(at, self.admin_view(view), name=name) for name, (at, view) in views.items()]
+        own = [
+            path("review/confirm/", self.substitutes_view(review_pages.confirm), name="confirm"),
+            path("review/decide/", self.substitutes_view(review_pages.decide), name="decide"),
+            *(path(at, self.admin_view(view), name=name) for name, (at, view) in views.items()),
+        ]
         djangos = [u for u in super().get_urls() if getattr(u, "name", None) not in NOT_OURS]
         return [*own, *djangos]
 
@@ -124,6 +133,7 @@ class OfficeSite(AdminSite):
             "waiting": waiting.count(),
             "oldest": waiting.aggregate(at=Min("change_set__received_at"))["at"],
             "given_up": OutboxMessage.objects.given_up().count(),
+            "substitute": substitute.in_force(request.member.school),  # type: ignore[attr-defined]
             "in_force": past_reverts().filter(in_force__gt=0).count(),
             **(extra_context or {}),
         }

@@ -342,7 +342,8 @@ def enter_directly(
 
 
 def load(act: Act, change_ids: Collection[uuid.UUID]) -> list[Judged]:
-    """Lock the authors, then read the changes: nothing of them moves until the act is done.
+    """Lock the authors, then read the changes: nothing of them moves until the act is done. What
+    is none of a substitute's business is refused to one.
 
     Raises:
         NoSuchChange: an id is of no change of this school.
@@ -353,6 +354,14 @@ def load(act: Act, change_ids: Collection[uuid.UUID]) -> list[Judged]:
     judged = judgement.load(act.school, ids, by=act.by)
     if len(judged) != len(ids):
         raise NoSuchChange("A change was named that this school does not have.")
+    if act.stands_in:
+        for each in judged:
+            if not each.two_people:
+                each.refuse(
+                    Why.SECOND_PERSON,
+                    "A substitute decides on corrections of marks alone: the office decides on "
+                    "this.",
+                )
     return judged
 
 

@@ -21,7 +21,7 @@ from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.in_school import MemberRequest, as_uuid
+from accounts.in_school import MemberRequest, Refused, as_uuid
 from accounts.models import Membership
 from accounts.posting import posted_or_back_to
 
@@ -177,6 +177,7 @@ def confirm(request: MemberRequest) -> HttpResponseBase:
     if not choice.asked:
         messages.error(request, "Nothing was ticked. Tick the changes to decide on.")
         return redirect(_back(choice, ()))
+    _check_scope(request, choice)
     return _confirmation(request, choice)
 
 
@@ -186,7 +187,18 @@ def decide(request: MemberRequest) -> HttpResponseBase:
     choice = Choice(request.POST)
     if not choice.seen:
         raise Http404
+    _check_scope(request, choice)
     return _decided(request, choice)
+
+
+def _check_scope(request: MemberRequest, choice: Choice) -> None:
+    """Let the substitute of an office see and decide what needs two people, and nothing else of
+    what waits. Raises Refused."""
+    asked = {*choice.asked, *choice.seen}
+    if not request.member.is_office and (
+        Change.objects.filter(pk__in=asked, two_people=True).count() < len(asked)
+    ):
+        raise Refused("A substitute decides on corrections of marks alone. Ask the office.")
 
 
 def _decided(request: MemberRequest, choice: Choice) -> HttpResponseBase:
@@ -386,7 +398,7 @@ def _rehearsed(request: MemberRequest, choice: Choice) -> Confirmation:
     done = [each for some in units if all(j.passes for j in some) for each in some]
     refused = [each for some in units if not all(j.passes for j in some) for each in some]
     many = len(done) > LISTED
-    with_ids = _with_it(choice.asked, outcome.refused)
+    with_ids = _with_it(choice.asked, outcome.refused, by=by)
     few = with_ids if len(with_ids) <= LISTED else []
     return Confirmation(
         done=[] if many else waiting.lines_of(done, marks=marks),
@@ -425,10 +437,12 @@ def earlier_reasons(member: Membership) -> list[str]:
     return list(dict.fromkeys(given.values_list("reason", flat=True)[:100]))[:REASONS]
 
 
-def _with_it(asked: Collection[uuid.UUID], refused: Collection[Judged]) -> list[uuid.UUID]:
+def _with_it(
+    asked: Collection[uuid.UUID], refused: Collection[Judged], *, by: Membership
+) -> list[uuid.UUID]:
     """Return the waiting creations without which some of these cannot be approved."""
     lacking = [each.id for each in refused if each.refusal and each.refusal.why is Why.PREREQUISITE]
-    if not lacking:
+    if not lacking or not by.is_office:
         return []
     known = set(asked)
     return [each for each in review.with_prerequisites(lacking) if each not in known]
@@ -437,9 +451,12 @@ def _with_it(asked: Collection[uuid.UUID], refused: Collection[Judged]) -> list[
 def _newer(request: MemberRequest, refused: Collection[Judged]) -> list[waiting.Line]:
     """Return what authors have typed in place of the changes that were asked about."""
     later = [each.superseded_by for each in refused if each.superseded_by]
-    still = Change.objects.filter(pk__in=later).open().values_list("id", flat=True)[:LISTED]
     if not later:
         return []
+    newer = Change.objects.filter(pk__in=later).open()
+    if not request.member.is_office:
+        newer = newer.filter(two_people=True)
+    still = newer.values_list("id", flat=True)[:LISTED]
     return waiting.lines(request.member.school, list(still), by=request.member)
 
 

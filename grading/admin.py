@@ -202,7 +202,7 @@ class GradeCorrectionAdmin(OfficeAdmin):
     readonly_fields = ("enrollment_called",)
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(correction_pages.listed)
+        view = self.admin_site.substitutes_view(correction_pages.listed)  # type: ignore[attr-defined]
         return [path("asked/", view, name="corrections"), *super().get_urls()]
 
     def names_of(self, rows: Any) -> dict[Any, str]:

@@ -1,6 +1,7 @@
 """The office's list of grade corrections, from which it decides on those that wait.
 
-Deciding goes through the confirmation of the review, which asks the reason of who declines.
+Deciding goes through the confirmation of the review, which asks the reason of who declines. The
+substitute whom an office of one person has named opens it too.
 """
 
 import uuid
@@ -12,6 +13,7 @@ from django.http import HttpResponseBase, QueryDict
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_safe
 
+from accounts import substitute
 from accounts.in_school import MemberRequest
 
 from . import correction_list
@@ -82,5 +84,7 @@ def listed(request: MemberRequest) -> HttpResponseBase:
         "rest_of_query": asked.urlencode(),
         "count": sum(row.may_decide for row in rows),
         "waiting": correction_list.corrections(correction_list.WAITING).count(),
+        "substitute": substitute.in_force(request.member.school),
+        "may_name": substitute.is_alone(request.member),
     }
     return TemplateResponse(request, "grading/corrections.html", context)
