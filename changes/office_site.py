@@ -18,6 +18,7 @@ from accounts.office import OfficeAdmin
 
 from . import (
     activity_pages,
+    declined_pages,
     incident_pages,
     queue_pages,
     revert_pages,
@@ -95,6 +96,8 @@ class OfficeSite(AdminSite):
             "revert_preview": ("revert/preview/", revert_pages.preview),
             "revert_execute": ("revert/execute/", revert_pages.execute),
             "reverted": ("revert/<int:number>/", incident_pages.result),
+            "declined": ("declined/", declined_pages.listed),
+            "reopen": ("declined/reopen/", declined_pages.reopen),
             "lift_preview": ("revert/<int:number>/lift/", revert_pages.lift_preview),
             "lift_execute": ("revert/<int:number>/lift/execute/", revert_pages.lift_execute),
         }
