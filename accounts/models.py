@@ -33,6 +33,7 @@ class School(models.Model):
     name = models.CharField(max_length=200)
     slug = models.SlugField(max_length=80, unique=True)
     time_zone = models.CharField(max_length=64, default="UTC")
+    email = models.EmailField(max_length=254, blank=True, verbose_name="the school’s own e-mail")
     source_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
     first_grades = models.CharField(
         max_length=8, choices=FirstGrades, default=FirstGrades.WAIT, verbose_name="first grades"

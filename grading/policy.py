@@ -41,6 +41,7 @@ class PolicyForm(forms.ModelForm):
         fields = (
             "name",
             "time_zone",
+            "email",
             "first_grades",
             "teachers_restricted",
             "immaterial_fields",
@@ -49,12 +50,15 @@ class PolicyForm(forms.ModelForm):
             "gpa_decimals",
         )
         labels = {
+            "email": "The school’s own e-mail",
             "first_grades": "First marks",
             "teachers_restricted": "Teachers see their own sections only",
             "guardians_copied": "Guardians get a copy of what pupils are told",
         }
         help_texts = {
             "time_zone": "Such as Europe/Dublin. All times of this school are shown in it.",
+            "email": "Where seals over the history of marks are sent, to be kept: they show whether "
+            "somebody has rewritten it.",
             "first_grades": "A mark that changes one that stands always waits for a second person.",
         }
 

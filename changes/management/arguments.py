@@ -3,7 +3,9 @@
 import contextlib
 import datetime as dt
 import ipaddress
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from django.core.management.base import CommandError, CommandParser
 
@@ -11,6 +13,9 @@ from accounts.models import Membership, School
 from changes.deciding import CannotProject, KeysClash, MayNotDecide
 from changes.revert import NothingToDo
 from changes.school_time import NotATime, RepeatedHour, instant
+
+PUBLISHED = re.compile(r"^schoolmarks digest ([\w-]+) (\d+) ([0-9a-f]{64})\b", re.MULTILINE)
+"""A line of ``publish_digest``, by itself or in the mail that it was sent in."""
 
 
 def add_school(parser: CommandParser, *, required: bool = True) -> None:
@@ -105,3 +110,18 @@ def refusals() -> Iterator[None]:
             f"Nothing was done: {clash}. Leave these lines out with --leave-clashing, or change "
             "the other record first."
         ) from clash
+
+
+def published_in(path: str) -> dict[str, dict[int, str]]:
+    """Return the digests of a file of what ``publish_digest`` printed: by the school's short name,
+    by the number of the decision. Other lines are passed over. Raises CommandError."""
+    try:
+        text = Path(path).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{path} cannot be read: {error}") from error
+    found: dict[str, dict[int, str]] = {}
+    for slug, number, digest in PUBLISHED.findall(text):
+        found.setdefault(slug, {})[int(number)] = digest
+    if not found:
+        raise CommandError(f"{path} holds no line like those that publish_digest prints.")
+    return found

@@ -1,28 +1,59 @@
-"""``manage.py verify_ledger``: proves that the tables are what the ledger adds up to."""
+"""``manage.py verify_ledger``: proves that the tables are what the ledger adds up to, and with
+``--chain`` that the ledger is what was sealed."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.in_school import enter
 from accounts.models import School
+from changes import chain as walking
 from changes import naming, projector
-from changes.management.arguments import add_school, schools
+from changes.management.arguments import add_school, published_in, schools
 from changes.projector import Move
 from changes.registry import EXISTS, TRUE, UnknownName
 
 
 class Command(BaseCommand):
     help = (
-        "Compares each school's tables with the fold of its ledger, and changes nothing. "
-        "Ends with status 1 when they differ, and says where."
+        "Compares each school's tables with the fold of its ledger, and changes nothing. With "
+        "--chain it also compares the ledger with its own seals. Ends with status 1 when they "
+        "differ, and says where."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_school(parser, required=False)
+        parser.add_argument(
+            "--chain", action="store_true", help="walk the chain of decisions as well"
+        )
+        parser.add_argument(
+            "--published",
+            metavar="FILE",
+            help="digests that publish_digest printed, a line each: the chain must still hold them",
+        )
 
-    def handle(self, *args: Any, school: str | None, **options: Any) -> None:
-        differing = sum(self._verify(each) for each in schools(school))
+    def handle(
+        self,
+        *args: Any,
+        school: str | None,
+        chain: bool,
+        published: str | None,
+        **options: Any,
+    ) -> None:
+        digests = published_in(published) if published else {}
+        differing = broken = 0
+        for each in schools(school):
+            differing += self._verify(each)
+            if chain or published:
+                broken += self._walk(each, digests.pop(each.slug, {}))
+        if published and school is None and digests:
+            raise CommandError(f"{published} names schools that are not here: {', '.join(digests)}")
+        if broken:
+            raise CommandError(
+                "The ledger is not what was sealed: somebody wrote into its tables beside the "
+                "application. Keep this output and a copy of the database before anything else."
+            )
         if differing:
             raise CommandError(
                 f"The tables are not what the ledger adds up to: {_counted(differing, 'cell')}. "
@@ -49,6 +80,21 @@ class Command(BaseCommand):
         for line in differing:
             self.stdout.write(f"  {line}")
         return len(differing)
+
+    def _walk(self, school: School, published: Mapping[int, str]) -> int:
+        """Print what does not fit in the chain of a school, and return how much."""
+        broken = 0
+        with enter(school):
+            head = walking.head_of(school)
+            for line in walking.walk(school, published):
+                self.stdout.write(f"  {line}")
+                broken += 1
+        said = f", {_counted(len(published), 'published digest')} among them" if published else ""
+        if not broken:
+            self.stdout.write(
+                f"{school} ({school.slug}): {_counted(head.number, 'decision')} as sealed{said}"
+            )
+        return broken
 
 
 def _told(differences: list[Move]) -> list[str]:
