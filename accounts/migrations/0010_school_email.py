@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0009_what_leaves")]
+    dependencies = [("accounts", "0007_substitute")]
 
     operations = [
         migrations.AddField(
