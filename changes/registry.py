@@ -182,8 +182,9 @@ class Rules:
     def moved(self, act: "Act", moves: "Sequence[Move]") -> None:
         """Write the effects of the cells of this type whose authoritative value ``act`` moved."""
 
-    def foretell(self, moves: "Sequence[Move]") -> "Iterable[str]":
-        """Say in words what effects these moves would leave, for a preview."""
+    def foretell(self, moves: Mapping[str, int]) -> Iterable[str]:
+        """Say in words what effects it would leave that so many values of each field move, for a
+        preview."""
         return ()
 
 

@@ -293,22 +293,24 @@ def _of_values(
     cells: Sequence[outlook.Cell], unticked: Unticked, *, lifting: bool = False
 ) -> Preview:
     """Return what each cell comes to: its line is unticked, or takes what was read of it."""
-    keys = [f"{cell.entity_type}.{cell.entity}.{cell.field}" for cell in cells if cell.changes]
-    kept = _resolved(unticked, keys, ())
+    keys = [f"{cell.entity_type}.{cell.entity}.{cell.field}" for cell in cells]
+    kept = _resolved(
+        unticked, [key for key, cell in zip(keys, cells, strict=True) if cell.changes], ()
+    )
     falls = Kind.COMES_BACK if lifting else Kind.FALLS_BACK
-    lines, moves = [], []
+    lines = []
+    moving: Counter[tuple[str, str]] = Counter()
     listed: dict[str, list[str]] = defaultdict(list)
-    for cell in cells:
+    for key, cell in zip(keys, cells, strict=True):
         if cell.declined:
             listed["declined"] += cell.declined.split()
         if cell.changes is None:
             continue
-        key = f"{cell.entity_type}.{cell.entity}.{cell.field}"
         before, after = cell.before or None, cell.after or None
         ticked = key not in kept
         moves_it = ticked and cell.stands and before != after
         if moves_it:
-            moves.append(Move(cell.entity_type, uuid.UUID(cell.entity), cell.field, before, after))
+            moving[cell.entity_type, cell.field] += 1
         lines.append(
             Line(
                 key,
@@ -322,10 +324,9 @@ def _of_values(
                 ticked,
             )
         )
-        if ticked:
+        if ticked and any(cell[-4:]):
             for name in ("checked", "based", "leaving", "returning"):
-                if some := getattr(cell, name):
-                    listed[name] += some.split()
+                listed[name] += (getattr(cell, name) or "").split()
     return Preview(
         lines=lines,
         consequences=[],
@@ -336,7 +337,7 @@ def _of_values(
         leaving=_ids(listed["leaving"]),
         returning=_ids(listed["returning"]),
         declined=_ids(listed["declined"]),
-        effects=list(_effects(moves)),
+        effects=list(_effects(moving)),
         token=_token(lines, ()),
     )
 
@@ -568,7 +569,7 @@ def _shown(
         leaving=sorted(leaving),
         returning=sorted(returning),
         declined=plan.declined,
-        effects=list(_effects(moves)),
+        effects=list(_effects(Counter((m.entity_type, m.field) for m in moves))),
         token=_token(lines, consequences),
     )
 
@@ -624,10 +625,11 @@ def _clashing(
     return frozenset(keys)
 
 
-def _effects(moves: Sequence[Move]) -> Iterator[str]:
+def _effects(moving: Mapping[tuple[str, str], int]) -> Iterator[str]:
+    """``moving``: how many values move, by entity type and field."""
     for tracked in registry.in_order():
         yield from tracked.rules.foretell(
-            [m for m in moves if m.entity_type == tracked.entity_type]
+            {field: n for (kind, field), n in moving.items() if kind == tracked.entity_type}
         )
 
 

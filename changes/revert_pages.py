@@ -7,15 +7,14 @@ done and the preview comes again, as it is now.
 import contextlib
 import dataclasses
 import datetime as dt
-import hashlib
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.http import HttpResponseBase, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -25,20 +24,25 @@ from accounts.in_school import MemberRequest
 from accounts.models import Membership, School
 from accounts.posting import posted_or_back_to
 
-from . import criteria_words, naming, registry, revert, school_time
+from . import criteria_words, naming, preview_groups, registry, revert, school_time
 from .deciding import CannotProject, KeysClash, MayNotDecide
 from .incident import past_reverts, revert_or_404
 from .models import Change, Decision
+from .preview_groups import Group
 from .projector import Move
 from .queue import Line as Waiting
 from .queue import lines
 from .registry import EXISTS
 from .revert import Criteria, Kind, Line, NothingToDo, Preview, PreviewChanged
+from .ticks import IN_GROUPS, Ticks, digest
 
 REVERTS_ON_A_PAGE = 20
-BOXES = 1000
-"""So many lines of a preview have a box; a request takes no more fields than twice that."""
-LISTED = 500
+LINES = 200
+"""So many lines of a preview are on a page, one by one. Of more, the groups are."""
+GROUPS = 100
+"""So many groups of lines are on a page."""
+LISTED = 100
+"""So many are listed of what a preview shows beside its lines."""
 REFUSALS = (KeysClash, NothingToDo, CannotProject, MayNotDecide)
 
 
@@ -213,18 +217,31 @@ class Row:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shown:
-    """A preview in words, its rows grouped by record."""
+    """A page of a preview in words: ``groups`` are its rows by record, or, where there are too many
+    lines, ``heaps`` the groups of them; of one ``group`` again the rows. ``boxes`` says what is
+    ticked on it. ``more``: how many are not listed of what stands beside the lines.
+    """
 
     preview: Preview
-    groups: list[tuple[str, list[Row]]]
     counts: list[tuple[str, int]]
-    more: int
+    page: Page[Any]
+    group: Group | None
+    many: bool
+    groups: list[tuple[str, list[Row]]]
+    heaps: list[tuple[Group, list[tuple[str, int]]]]
+    boxes: str
     consequences: list[tuple[str, str, str, str]]
     please_check: list[Waiting]
     based_on: list[Waiting]
     leaving: list[Waiting]
     returning: list[Waiting]
     declined: list[Waiting]
+    more: dict[str, int]
+
+    @property
+    def at(self) -> str:
+        """Where in the preview one is, as the form sends it."""
+        return f"{self.page.number} {self.group.key if self.group else ''}"
 
 
 @require_safe
@@ -245,7 +262,7 @@ def preview(request: MemberRequest) -> HttpResponseBase:
     form = CriteriaForm(request.POST or request.GET, school=request.member.school)
     if not form.is_valid():
         return _start(request, form, status=422)
-    return _preview(request, form, _look(request, form))
+    return _preview(request, form, *_look(request, form))
 
 
 @posted_or_back_to("admin:revert")
@@ -256,25 +273,24 @@ def execute(request: MemberRequest) -> HttpResponseBase:
         return _start(request, form, status=422)
     confirmed = Confirmed(request.POST)
     if not confirmed.is_valid():
-        return _preview(request, form, _look(request, form), confirmed=confirmed, status=422)
+        return _preview(request, form, *_look(request, form), confirmed=confirmed, status=422)
+    ticks = _ticks(request)
     try:
         done = revert.revert(
-            form.criteria(),
-            unticked=_chosen(request, revert.preview(form.criteria(), school=form.school)),
-            **_confirmed(request, confirmed),
+            form.criteria(), unticked=ticks.unticked, **_confirmed(request, confirmed)
         )
     except PreviewChanged as changed:
         trouble = _why_changed(request, changed)
-        return _preview(request, form, changed.preview, trouble=trouble, status=409)
+        return _preview(request, form, changed.preview, ticks, trouble=trouble, status=409)
     except REFUSALS as refusal:
-        return _preview(request, form, _look(request, form), trouble=refusal, status=409)
+        return _preview(request, form, *_look(request, form), trouble=refusal, status=409)
     return _done(request, done, done.decision.number)
 
 
 def lift_preview(request: MemberRequest, number: int) -> HttpResponseBase:
     """What lifting a revert would do. A POST shows it again, with other lines ticked."""
     decision = revert_or_404(number)
-    return _lift_preview(request, decision, _look_at_lift(request, decision))
+    return _lift_preview(request, decision, *_look_at_lift(request, decision))
 
 
 @posted_or_back_to("admin:lift_preview")
@@ -284,18 +300,16 @@ def lift_execute(request: MemberRequest, number: int) -> HttpResponseBase:
     confirmed = Confirmed(request.POST)
     if not confirmed.is_valid():
         looked = _look_at_lift(request, decision)
-        return _lift_preview(request, decision, looked, confirmed=confirmed, status=422)
-    shown = revert.preview_reinstatement(decision, school=request.member.school)
+        return _lift_preview(request, decision, *looked, confirmed=confirmed, status=422)
+    ticks = _ticks(request)
     try:
-        done = revert.reinstate(
-            decision, unticked=_chosen(request, shown), **_confirmed(request, confirmed)
-        )
+        done = revert.reinstate(decision, unticked=ticks.unticked, **_confirmed(request, confirmed))
     except PreviewChanged as changed:
         trouble = _why_changed(request, changed)
-        return _lift_preview(request, decision, changed.preview, trouble=trouble, status=409)
+        return _lift_preview(request, decision, changed.preview, ticks, trouble=trouble, status=409)
     except REFUSALS as refusal:
         looked = _look_at_lift(request, decision)
-        return _lift_preview(request, decision, looked, trouble=refusal, status=409)
+        return _lift_preview(request, decision, *looked, trouble=refusal, status=409)
     return _done(request, done, number)
 
 
@@ -317,18 +331,12 @@ class OtherTicks(Exception):
 
 def _why_changed(request: MemberRequest, changed: PreviewChanged) -> Exception:
     """Return what to say: often it was the reader who changed something, a tick."""
-    if request.POST.get("ticks") == _ticks(changed.preview):
+    if request.POST.get("ticks") == digest(_unticked(changed.preview.lines)):
         return changed
     return OtherTicks(
         "Other lines are ticked now than when this was shown, and that may come to something else. "
         "Look at it, and confirm."
     )
-
-
-def _ticks(shown: Preview) -> str:
-    """Return a digest of which lines are ticked, for the page to send back."""
-    keys = "\n".join(sorted(_unticked(shown.lines)))
-    return hashlib.sha256(keys.encode()).hexdigest()
 
 
 _COUNTED = {
@@ -359,43 +367,21 @@ def _done(request: MemberRequest, done: revert.Reverted, number: int) -> HttpRes
 # Ticked lines. ------------------------------------------------------------------------------------
 
 
-def _look(request: MemberRequest, form: CriteriaForm) -> Preview:
+def _look(request: MemberRequest, form: CriteriaForm) -> tuple[Preview, Ticks]:
     """Return the preview with the lines that were ticked; with the default ones at first."""
-    school, criteria = request.member.school, form.criteria()
-    looked = revert.preview(criteria, school=school)
-    unticked = _chosen(request, looked)
-    if unticked != _unticked(looked.lines):
-        looked = revert.preview(criteria, school=school, unticked=unticked)
-    return looked
-
-
-def _look_at_lift(request: MemberRequest, decision: Decision) -> Preview:
+    ticks = _ticks(request)
     school = request.member.school
-    looked = revert.preview_reinstatement(decision, school=school)
-    unticked = _chosen(request, looked)
-    if unticked != _unticked(looked.lines):
-        looked = revert.preview_reinstatement(decision, school=school, unticked=unticked)
-    return looked
+    return revert.preview(form.criteria(), school=school, unticked=ticks.unticked), ticks
 
 
-def _chosen(request: MemberRequest, looked: Preview) -> set[str]:
-    """Return the keys of the lines whose box came back without its tick. Lines without a box are
-    as they are by default; so are all of them before the page was shown."""
-    if "ticks" not in request.POST:
-        return _unticked(looked.lines)
-    ticked = set(request.POST.getlist("tick"))
-    boxes = _with_boxes(looked)
-    return {
-        line.key
-        for line in looked.lines
-        if (line.key not in ticked if line.key in boxes else not line.ticked)
-    }
+def _look_at_lift(request: MemberRequest, decision: Decision) -> tuple[Preview, Ticks]:
+    ticks = _ticks(request)
+    school = request.member.school
+    return revert.preview_reinstatement(decision, school=school, unticked=ticks.unticked), ticks
 
 
-def _with_boxes(looked: Preview) -> set[str]:
-    """Return the keys of the lines to choose among: those that need a choice first."""
-    needy = sorted(looked.lines, key=lambda line: (not line.others, line.key))
-    return {line.key for line in needy[:BOXES]}
+def _ticks(request: MemberRequest) -> Ticks:
+    return Ticks.of(request.POST, groups=preview_groups.of_keys)
 
 
 def _unticked(some: Iterable[Line]) -> set[str]:
@@ -406,23 +392,24 @@ def _unticked(some: Iterable[Line]) -> set[str]:
 
 
 def _preview(
-    request: MemberRequest, form: CriteriaForm, looked: Preview, **more: Any
+    request: MemberRequest, form: CriteriaForm, looked: Preview, ticks: Ticks, **more: Any
 ) -> HttpResponseBase:
     context = {"form": form, "criteria": criteria_words.in_words(form.criteria().as_json())}
-    return _render(request, "changes/revert_preview.html", looked, context, **more)
+    return _render(request, "changes/revert_preview.html", looked, ticks, context, **more)
 
 
 def _lift_preview(
-    request: MemberRequest, decision: Decision, looked: Preview, **more: Any
+    request: MemberRequest, decision: Decision, looked: Preview, ticks: Ticks, **more: Any
 ) -> HttpResponseBase:
     context = {"decision": decision, "own": revert.concerns(decision, request.member)}
-    return _render(request, "changes/lift_preview.html", looked, context, **more)
+    return _render(request, "changes/lift_preview.html", looked, ticks, context, **more)
 
 
 def _render(
     request: MemberRequest,
     template: str,
     looked: Preview,
+    ticks: Ticks,
     context: dict[str, Any],
     *,
     confirmed: Confirmed | None = None,
@@ -431,8 +418,9 @@ def _render(
 ) -> HttpResponseBase:
     reason = confirmed or Confirmed(initial={"reason": request.POST.get("reason", "")})
     context |= {
-        "shown": _in_words(request.member.school, looked),
-        "ticks": _ticks(looked),
+        "shown": _in_words(request, looked),
+        "chosen": ticks,
+        "ticks": digest(_unticked(looked.lines)),
         "confirmed": reason,
         "key": uuid.uuid4().hex,
         "trouble": trouble,
@@ -441,10 +429,44 @@ def _render(
     return TemplateResponse(request, template, context, status=status)
 
 
-def _in_words(school: School, looked: Preview) -> Shown:
-    boxes = _with_boxes(looked)
-    listed = [line for line in looked.lines if line.key in boxes]
-    consequences = _told(looked)[:LISTED]
+def _in_words(request: MemberRequest, looked: Preview) -> Shown:
+    number, _, key = (request.POST.get("go") or request.POST.get("at") or "1").partition(" ")
+    many = len(looked.lines) > LINES
+    heaps = preview_groups.grouped(looked.lines, looked.clashing) if many else []
+    group = next((each for each in heaps if each.key == key), None)
+    among: Sequence[Group | Line] = group.lines if group else heaps if many else looked.lines
+    page: Page[Any] = Paginator(among, LINES if group or not many else GROUPS).get_page(number)
+    listed = [] if many and not group else list(page)
+    on_page = [] if listed else list(page)
+    boxes = [(line.key, line.ticked) for line in listed]
+    boxes += [(IN_GROUPS + heap.key, heap.ticked > 0) for heap in on_page]
+    told = _told(looked)
+    waiting = _by_id(request.member.school, looked)
+    beside: dict[str, Any] = {
+        name: [waiting[each] for each in getattr(looked, name)[:LISTED] if each in waiting]
+        for name in _LISTS
+    }
+    more = {name: len(getattr(looked, name)) - LISTED for name in _LISTS}
+    return Shown(
+        preview=looked,
+        counts=_counts(looked.count()),
+        page=page,
+        group=group,
+        many=many,
+        heaps=[(heap, _counts(heap.kinds)) for heap in on_page],
+        boxes=" ".join(f"{'+' if ticked else '-'}{name}" for name, ticked in boxes),
+        more={name: n for name, n in (more | {"moves": len(told) - LISTED}).items() if n > 0},
+        **_rows(looked, listed, told[:LISTED]),
+        **beside,
+    )
+
+
+def _counts(kinds: Mapping[Kind, int]) -> list[tuple[str, int]]:
+    return [(_counted(kind, n), n) for kind, n in kinds.items()]
+
+
+def _rows(looked: Preview, listed: Sequence[Line], consequences: Sequence[Move]) -> dict[str, Any]:
+    """Return these lines and consequences in words."""
     told: list[Line | Move] = [*listed, *consequences]
     typed = _typed(listed)
     values = naming.value_texts(
@@ -458,18 +480,10 @@ def _in_words(school: School, looked: Preview) -> Shown:
     for line in listed:
         row = _row(line, typed[line.key], values, people, looked)
         groups[titles[line.entity_id], line.entity_id].append(row)
-    waiting = _by_id(school, looked)
-    return Shown(
-        preview=looked,
-        groups=[(title, groups[title, entity]) for title, entity in sorted(groups, key=str)],
-        counts=[(_counted(kind, n), n) for kind, n in looked.count().items()],
-        more=len(looked.lines) - len(listed),
-        consequences=[_of_move(move, titles, values) for move in consequences],
-        **{
-            name: [waiting[each] for each in getattr(looked, name)[:LISTED] if each in waiting]
-            for name in _LISTS
-        },
-    )
+    return {
+        "groups": [(title, groups[title, entity]) for title, entity in sorted(groups, key=str)],
+        "consequences": [_of_move(move, titles, values) for move in consequences],
+    }
 
 
 def _typed(listed: Iterable[Line]) -> dict[str, Change]:

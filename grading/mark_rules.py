@@ -146,9 +146,8 @@ class MarkRules(Rules):
         waitlisting.tell(act, moves)
         corrections.write_moved(act, [m for m in moves if m.field == "grade"])
 
-    def foretell(self, moves: Sequence[Move]) -> Iterable[str]:
-        count = sum(m.field == "grade" for m in moves)
-        if count:
+    def foretell(self, moves: Mapping[str, int]) -> Iterable[str]:
+        if count := moves.get("grade", 0):
             yield f"{count} grade correction{'s' if count > 1 else ''} will be written"
 
 

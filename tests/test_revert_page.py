@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from accounts.in_school import enter
 from changes import revert_pages
-from changes.models import Change, Decision
+from changes.models import Change, Decision, Exclusion
 from changes.revert import Kind
 from grading.models import Enrollment, GradeCorrection
 from students.models import Student
@@ -219,19 +219,127 @@ def test_a_clash_must_be_unticked(office, evening):
     assert equal(people)
 
 
-def test_a_long_preview_has_boxes_for_those_that_need_a_choice(office, evening, monkeypatch):
-    people = evening
+# Very many lines. ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(evening, monkeypatch):
+    """The evening, where more than two lines are very many, and a page has two of anything."""
+    monkeypatch.setattr(revert_pages, "LINES", 2)
+    monkeypatch.setattr(revert_pages, "GROUPS", 2)
+    return evening
+
+
+def heaps(page):
+    """Return the groups of a page: title -> (ticked, lines)."""
+    return {heap.title: (heap.ticked, len(heap.lines)) for heap, _ in page.context["shown"].heaps}
+
+
+def go(client, page, to, **more):
+    """Press a button that leads to another part of the preview."""
+    return client.post(PREVIEW, Form(page, "token").data(go=to, **more))
+
+
+def test_very_many_lines_come_in_groups_that_are_opened(office, many):
+    people = many
+    page = ask(office, people)
+    assert heaps(page) == {"BIO-2": (3, 3), "Students": (1, 1)}
+    assert told(page) == {}
+    group = f"section-{people.section}"
+    opened = go(office, page, f"1 {group}")
+    assert list(told(opened)) == ["Abbott, Ada in BIO-2", "Brown, Ben in BIO-2"]
+    assert "3 of 3 ticked" in opened.content.decode()
+    second = go(office, opened, f"2 {group}")
+    assert list(told(second)) == ["Carter, Cleo in BIO-2"]
+    assert heaps(go(office, second, "1")) == heaps(page)
+
+
+def test_what_is_unticked_is_carried_from_page_to_page_and_then_kept(office, many):
+    people = many
+    group = f"section-{people.section}"
+    opened = go(office, ask(office, people), f"1 {group}")
+    ticked = [
+        key for key in Form(opened, "token").data()["tick"] if str(people.marks[0]) not in key
+    ]
+    second = go(office, opened, f"2 {group}", tick=ticked)
+    groups = go(office, second, "1")
+    assert heaps(groups) == {"BIO-2": (2, 3), "Students": (1, 1)}
+    again = go(office, groups, f"1 {group}")
+    assert told(again)["Abbott, Ada in BIO-2"][1] == Kind.KEPT
+    done = office.post(EXECUTE, Form(groups, "token").data(reason="part of it"))
+    assert done.status_code == 302
+    assert grades(people) == ["95", "56", "71"]
+    assert equal(people)
+    with enter(people.school):
+        assert Exclusion.objects.count() == 5
+
+
+def test_a_group_is_unticked_at_once_and_ticked_again(office, many):
+    people = many
+    page = ask(office, people)
+    without = go(office, page, "1", tick=["group:student"])
+    assert heaps(without) == {"BIO-2": (0, 3), "Students": (1, 1)}
+    # Of a group that is left as it is one line is ticked all the same.
+    opened = go(office, without, f"1 section-{people.section}")
+    assert {row[1] for row in told(opened).values()} == {Kind.KEPT}
+    key = next(k for _, k in Form(opened, "token").boxes if str(people.marks[0]) in k)
+    one = go(office, opened, "1", tick=[key])
+    assert heaps(one) == {"BIO-2": (1, 3), "Students": (1, 1)}
+    assert office.post(EXECUTE, Form(one, "token").data(reason="x")).status_code == 302
+    assert grades(people) == ["60", "56", "71"]
+    with enter(people.school):
+        assert not Student.objects.filter(family_name="Evans").exists()
+        assert Change.objects.filter(value="98").open().exists()
+
+
+def test_what_others_built_on_comes_first_and_is_not_ticked_with_its_group(office, many):
+    people = many
     with enter(people.school):
         eve = Student.objects.get(family_name="Evans")
         people.t1.enrols(eve.pk, people.section)
-    monkeypatch.setattr(revert_pages, "BOXES", 2)
     page = ask(office, people)
-    assert len(told(page)) == 2
-    assert "Evans" in told(page)
-    assert "2 more lines are included and not listed" in page.content.decode()
-    response = office.post(EXECUTE, Form(page, "token").data(reason="x"))
-    assert response.status_code == 302
+    assert heaps(page) == {"Students": (0, 1), "BIO-2": (3, 3)}
+    html = " ".join(page.content.decode().split())
+    assert "1 record, kept unless you open the group and tick it" in html
+    ticked = [key for name, key in Form(page, "token").boxes if name == "tick"]
+    assert len(ticked) == 2
+    assert heaps(go(office, page, "1", tick=ticked)) == heaps(page)
+    opened = go(office, page, "1 student")
+    (key,) = [key for name, key in Form(opened, "token").boxes if name == "tick"]
+    assert heaps(go(office, opened, "1", tick=[key])) == {"Students": (1, 1), "BIO-2": (3, 3)}
+
+
+def test_unticking_a_group_and_acting_at_once_shows_it_first(office, many):
+    people = many
+    data = Form(ask(office, people), "token").data(reason="x", tick=["group:student"])
+    response = office.post(EXECUTE, data)
+    assert response.status_code == 409
+    assert "Other lines are ticked now" in response.content.decode()
+    assert office.post(EXECUTE, Form(response, "token").data()).status_code == 302
+    assert grades(people) == ["95", "56", "71"]
+
+
+def test_lifting_very_many_is_chosen_by_group_too(office, client, many):
+    people = many
+    revert(office, people)
+    (decision,) = reverts(people)
+    client.force_login(people.b.user)
+    path = f"/office/revert/{decision.number}/lift/"
+    page = client.get(path)
+    assert heaps(page) == {"BIO-2": (3, 3), "Students": (1, 1)}
+    form = Form(client.post(path, Form(page, "token").data(tick=["group:student"])), "token")
+    assert client.post(form.action, form.data(reason="only the pupil")).status_code == 302
     assert grades(people) == ["60", "56", "71"]
+    assert equal(people)
+    with enter(people.school):
+        assert Student.objects.filter(family_name="Evans").exists()
+
+
+@pytest.mark.parametrize("junk", ["x", "-1", "9999 section-x", "1 section-", "\x00", "é " * 40])
+def test_a_place_that_is_not_there_shows_the_beginning_or_the_end(office, many, junk):
+    page = go(office, ask(office, many), junk, chosen=f"{junk} +a -group:b", boxes=f"+{junk} -")
+    assert page.status_code == 200
+    assert heaps(page)
 
 
 # Changed since one looked. ------------------------------------------------------------------------

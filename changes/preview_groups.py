@@ -1,0 +1,113 @@
+"""The lines of a preview by what they belong to: marks by their class, say. Call inside a school.
+
+The number of statements grows with the types of records, never with the lines.
+"""
+
+import dataclasses
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from django.db import connection
+from psycopg import sql
+
+from . import naming, registry
+from .registry import Field, Tracked
+from .revert import Kind, Line
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Some lines. ``key`` is the type and id of the record that theirs belong to, or their type."""
+
+    key: str
+    title: str
+    lines: tuple[Line, ...]
+    clashing: int
+
+    @property
+    def ticked(self) -> int:
+        return sum(line.ticked for line in self.lines)
+
+    @property
+    def kinds(self) -> Counter[Kind]:
+        """How many lines there are of each kind."""
+        return Counter(line.kind for line in self.lines)
+
+    @property
+    def built_on(self) -> int:
+        """How many of its records somebody else has built on."""
+        return sum(bool(line.others) for line in self.lines)
+
+
+def grouped(lines: Sequence[Line], clashing: Collection[str]) -> list[Group]:
+    """Return lines in their groups: first those that need a choice, then by title."""
+    key_of = of_keys([line.key for line in lines])
+    some: dict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        some[key_of[line.key]].append(line)
+    titles = _titles(some)
+    groups = [
+        Group(key, titles[key], tuple(its), sum(line.key in clashing for line in its))
+        for key, its in some.items()
+    ]
+    return sorted(groups, key=lambda g: (not (g.clashing or g.built_on), g.title.casefold(), g.key))
+
+
+def of_keys(keys: Collection[str]) -> dict[str, str]:
+    """Return the key of the group of each line, given by its key."""
+    entities: dict[str, set[str]] = defaultdict(set)
+    parts = [key.split(".", 2) for key in keys]
+    for entity_type, entity, _ in parts:
+        entities[entity_type].add(entity)
+    parents: dict[str, str] = {}
+    for entity_type, ids in entities.items():
+        tracked = registry.get(entity_type)
+        if tracked.required:
+            parents |= _parents(tracked, tracked.required[-1], ids)
+    return {
+        key: parents.get(entity, entity_type)
+        for key, (entity_type, entity, _) in zip(keys, parts, strict=True)
+    }
+
+
+def _parents(tracked: Tracked, belongs: Field, entities: Collection[str]) -> dict[str, str]:
+    """Return what records belong to, by the last reference that they need: as it stands in the
+    table, or else as it was proposed last. (In text, for there are tens of thousands.)"""
+    assert belongs.reference is not None  # noqa: S101 - it is one that a record needs
+    found: dict[str, str] = {}
+    stands = sql.SQL(
+        "select id::text, {type} || '-' || {column} from {table} where id = any(%s::uuid[])"
+    ).format(
+        type=sql.Literal(belongs.reference.entity_type),
+        column=sql.Identifier(belongs.column),
+        table=sql.Identifier(tracked.table),
+    )
+    proposed = sql.SQL(
+        "select distinct on (entity_id) entity_id::text, {type} || '-' || refers_to"
+        " from changes_change"
+        " where entity_id = any(%s::uuid[]) and field = {field}"
+        " and refers_to is not null order by entity_id, id desc"
+    ).format(type=sql.Literal(belongs.reference.entity_type), field=sql.Literal(belongs.name))
+    with connection.cursor() as cursor:
+        for query in (stands, proposed):
+            if missing := [each for each in entities if each not in found]:
+                cursor.execute(query.as_string(None), ["{" + ",".join(missing) + "}"])
+                found |= dict(cursor.fetchall())
+    return found
+
+
+def _titles(keys: Iterable[str]) -> Mapping[str, str]:
+    """Return what people call these groups."""
+    plurals = {
+        each.entity_type: str(each.model._meta.verbose_name_plural).capitalize()
+        for each in registry.in_order()
+    }
+    records = {
+        key: (entity_type, uuid.UUID(entity))
+        for key in keys
+        if key not in plurals
+        for entity_type, _, entity in [key.partition("-")]
+    }
+    named = naming.titles(records.values())
+    return plurals | {key: named[entity] for key, (_, entity) in records.items()}
