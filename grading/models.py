@@ -56,6 +56,7 @@ class Course(models.Model):
     code = models.TextField(null=True)  # noqa: DJ001 - unknown is null, so that it may repeat
     title = models.TextField(blank=True)
     credits = models.DecimalField(max_digits=6, decimal_places=2, default=0)
+    subject_area = models.TextField(blank=True)
     source_id = models.TextField(null=True)  # noqa: DJ001 - unknown is null, so that it may repeat
 
     class Meta:

@@ -32,6 +32,7 @@ registry.track(
         registry.key("code", "code"),
         registry.text("title", "title", visible=True),
         registry.amount("credits", "credits", decimals=2, most=1000),
+        registry.text("subject_area", "subject area", longest=80),
         registry.key("source_id", "roster id", longest=255),
     ],
     natural_keys=[("code",), ("source_id",)],

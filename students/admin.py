@@ -3,10 +3,12 @@
 from django.contrib import admin
 from django.urls import URLPattern, path
 
-from changes.admin import TrackedAdmin
+from accounts.models import School
+from changes import registry
+from changes.admin import TrackedAdmin, sorted_by_name
 
 from . import disclosure_pages
-from .models import Student
+from .models import Programme, Student
 
 
 @admin.register(Student)
@@ -20,10 +22,17 @@ class StudentAdmin(TrackedAdmin):
         "year_level",
         "home_group",
     )
+    list_select_related = ("programme",)
     list_display_links = ("family_name", "given_names")
     list_filter = ("year_level", "home_group")
     search_fields = ("family_name", "given_names", "=number", "email")
     ordering = ("family_name", "given_names", "id")
+
+    def choices_of(self, field: registry.Field, school: School) -> dict[str, str]:
+        if field.name == "programme":
+            programmes = Programme.objects.filter(school=school, retired_at=None)
+            return sorted_by_name({str(each.pk): each.name for each in programmes})
+        return super().choices_of(field, school)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(disclosure_pages.of_pupil)

@@ -2,7 +2,7 @@
 
 from changes import registry
 
-from .models import Student
+from .models import Programme, Student
 
 registry.track(
     Student,
@@ -17,6 +17,7 @@ registry.track(
         registry.email("guardian_email", "guardian’s e-mail"),
         registry.text("year_level", "year level", longest=40),
         registry.text("home_group", "home group", longest=40),
+        registry.reference("programme", "programme", Programme, tracked=False),
         registry.key("source_id", "roster id", longest=255),
     ],
     natural_keys=[("number",), ("source_id",)],

@@ -35,7 +35,7 @@ TYPES = {
     "student": Type(
         _blank(
             "given_names family_name pronouns email guardian_email year_level home_group",
-            "number birth_date source_id",
+            "number birth_date programme source_id",
         ),
         keys=(("number",), ("source_id",)),
     ),
@@ -47,7 +47,8 @@ TYPES = {
         keys=(("source_id",),),
     ),
     "course": Type(
-        _blank("title", "code source_id") | {"credits": "0.00"}, keys=(("code",), ("source_id",))
+        _blank("title subject_area", "code source_id") | {"credits": "0.00"},
+        keys=(("code",), ("source_id",)),
     ),
     "room": Type(_blank("", "name source_id"), keys=(("name",), ("source_id",))),
     "section": Type(

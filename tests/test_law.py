@@ -20,6 +20,7 @@ from changes.models import Change, Decision
 from grading.extensions import extend, extend_for_instructor
 from grading.hand_in import hand_in
 from grading.models import BankComment, GradeCorrection, Section
+from students.models import Programme
 from tests import cast
 from tests.cast import Cast, only
 
@@ -104,6 +105,7 @@ def fill(people: Cast) -> None:
     hand_in(section, confirmed=people.marks, by=people.t1.member, origin=people.t1.origin(), key="")
     for owner in (None, people.t1.user):
         BankComment.objects.create(school=people.school, owner=owner, text="{name} reads well.")
+    Programme.objects.create(school=people.school, name="Science", credits="12")
     disclosures.note(
         [people.students[0]],
         what="transcript as PDF",
