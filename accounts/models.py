@@ -51,6 +51,12 @@ class School(models.Model):
     comment_length = models.PositiveIntegerField(
         default=2000, verbose_name="longest comment, in characters"
     )
+    cards_with_average = models.BooleanField(
+        default=False, verbose_name="report cards show the average of the term"
+    )
+    cards_need_comments = models.BooleanField(
+        default=True, verbose_name="a report card is ready when every course has a comment"
+    )
     gpa_decimals = models.PositiveSmallIntegerField(
         default=2, verbose_name="decimals of a grade point average"
     )
@@ -303,6 +309,7 @@ class OutboxMessage(models.Model):
 
     ``about`` says what it tells of, and ``before`` what its reader was told of that until then, so
     that a later message can take its place while it has not left: it is superseded then, and stays.
+    ``attachment`` names a file that goes along, which is read when the message leaves.
     """
 
     id = IdField()
@@ -311,6 +318,7 @@ class OutboxMessage(models.Model):
     to = models.EmailField(max_length=254)
     subject = models.CharField(max_length=300)
     body = models.TextField()
+    attachment = models.CharField(max_length=200, blank=True)
     about = models.CharField(max_length=200, blank=True)
     before = models.JSONField(default=dict)
     created_at = models.DateTimeField()

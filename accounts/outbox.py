@@ -40,15 +40,31 @@ class NotGivenUp(Exception):
 class Message:
     """``key`` makes it go out once: a second message with the same key is not written.
 
-    ``about`` and ``before`` are for whoever takes it back: see ``OutboxMessage``.
+    ``about`` and ``before`` are for whoever takes it back: see ``OutboxMessage``. ``attachment`` is
+    one of ``ATTACHMENTS`` and which of its files: "report-card:ID".
     """
 
     key: str
     to: str
     subject: str
     body: str
+    attachment: str = ""
     about: str = ""
     before: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Attachment:
+    """A file that goes along with a message."""
+
+    name: str
+    content: bytes
+    media_type: str
+
+
+ATTACHMENTS: dict[str, Callable[[str], Attachment]] = {}
+"""What gives the file of a message when it leaves, by the kind of file: called with which one,
+inside the school. So no file stands in the outbox a second time."""
 
 
 COMPOSERS: list[Callable[..., None]] = []
@@ -80,6 +96,7 @@ def post(messages: Iterable[Message], *, school: School, at: dt.datetime) -> Non
                 # A line break in a subject is a header of the sender's choice: mail refuses it.
                 subject=" ".join(message.subject.replace("\x00", "").split())[:300],
                 body=message.body.replace("\x00", ""),
+                attachment=message.attachment,
                 about=message.about,
                 before=dict(message.before),
                 created_at=at,
@@ -179,7 +196,7 @@ def _first_about_the_same() -> QuerySet[OutboxMessage]:
 
 def _mail(message: OutboxMessage) -> None:
     domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
-    EmailMessage(
+    mail = EmailMessage(
         subject=message.subject,
         body=message.body,
         to=[message.to],
@@ -188,7 +205,12 @@ def _mail(message: OutboxMessage) -> None:
             "Auto-Submitted": "auto-generated",  # so that no absence note answers it
         },
         connection=get_connection(timeout=ANSWER_WITHIN),
-    ).send()
+    )
+    if message.attachment:
+        kind, _, which = message.attachment.partition(":")
+        file = ATTACHMENTS[kind](which)
+        mail.attach(file.name, file.content, file.media_type)
+    mail.send()
 
 
 def _put_off(message: OutboxMessage, error: Exception) -> None:

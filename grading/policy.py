@@ -48,12 +48,16 @@ class PolicyForm(forms.ModelForm):
             "guardians_copied",
             "comment_length",
             "gpa_decimals",
+            "cards_need_comments",
+            "cards_with_average",
         )
         labels = {
             "email": "The school’s own e-mail",
             "first_grades": "First marks",
             "teachers_restricted": "Teachers see their own sections only",
             "guardians_copied": "Guardians get a copy of what pupils are told",
+            "cards_need_comments": "A report card is ready when every course has a comment",
+            "cards_with_average": "Report cards show the grade point average of the term",
         }
         help_texts = {
             "time_zone": "Such as Europe/Dublin. All times of this school are shown in it.",

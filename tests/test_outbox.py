@@ -17,7 +17,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from accounts import outbox
+from accounts import jobs, outbox
 from accounts.in_school import enter
 from accounts.models import OutboxMessage, School
 
@@ -55,6 +55,34 @@ def keys_sent():
 @pytest.fixture
 def school(db):
     return make_school()
+
+
+def test_a_file_goes_along_as_it_is_when_the_message_leaves(school, monkeypatch):
+    files = {"1": b"first"}
+    monkeypatch.setitem(
+        outbox.ATTACHMENTS,
+        "letter",
+        lambda which: outbox.Attachment("letter.txt", files[which], "application/pdf"),
+    )
+    post(school, "a", attachment="letter:1")
+    post(school, "b", attachment="letter:gone")
+    files["1"] = b"second"
+    work()
+    (sent,) = mail.outbox
+    assert sent.attachments == [("letter.txt", b"second", "application/pdf")]
+    with enter(school), pytest.raises(DatabaseError, match="never changes"):
+        OutboxMessage.objects.filter(key="a").update(attachment="letter:2")
+    assert [each.attempts for each in waiting(school)] == [1, 1]
+
+
+def test_what_a_job_does_wrong_holds_up_no_mail(school, monkeypatch):
+    def fails(school):
+        raise RuntimeError
+
+    monkeypatch.setattr(jobs, "JOBS", [fails, outbox.send_next])
+    post(school, "a")
+    work()
+    assert keys_sent() == ["A change"]
 
 
 def test_a_message_is_posted_in_the_transaction_and_leaves_afterwards(school):

@@ -1,5 +1,5 @@
-"""``manage.py work``: composes what is due by the clock, and sends what waits in the outbox, school
-by school."""
+"""``manage.py work``: composes what is due by the clock, sends what waits in the outbox, and makes
+what was asked for (accounts.jobs), school by school."""
 
 import logging
 import signal
@@ -10,22 +10,22 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from accounts import outbox
+from accounts import jobs, outbox
 from accounts.models import School
 
 logger = logging.getLogger(__name__)
 
 PAUSE = 5.0  # seconds between two looks at an empty outbox
-IN_A_ROW = 100  # of one school before the next has its turn
+IN_A_ROW = 100  # of each job of one school before the next has its turn
 
 
 class Command(BaseCommand):
-    help = "Sends the messages that wait in the outbox, until SIGTERM. Several may run at once."
+    help = "Does what waits: messages, report cards; until SIGTERM. Several may run at once."
 
     stopping = False
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--once", action="store_true", help="send what is due, then end")
+        parser.add_argument("--once", action="store_true", help="do what is due, then end")
 
     def handle(self, *args: Any, once: bool, **options: Any) -> None:
         former = {
@@ -38,7 +38,7 @@ class Command(BaseCommand):
                 signal.signal(number, handler)
 
     def _stop(self, *args: Any) -> None:
-        # Only a note: the message at hand is finished first, so that it is not sent twice.
+        # Only a note: the piece at hand is finished first, so that no message is sent twice.
         self.stopping = True
 
     def _work(self, *, once: bool) -> None:
@@ -59,16 +59,29 @@ class Command(BaseCommand):
                 self._pause()
 
     def _round(self) -> int:
-        """Give each school its turn. Return how many messages were sent or put off."""
+        """Give each school its turn. Return how many pieces of work were done."""
         handled = 0
         for school in School.objects.order_by("id"):
             if not self.stopping:
                 outbox.compose(school, at=timezone.now())
             for _ in range(IN_A_ROW):
-                if self.stopping or not outbox.send_next(school):
+                done = self._piece_of_each_job(school)
+                if not done:
                     break
-                handled += 1
+                handled += done
         return handled
+
+    def _piece_of_each_job(self, school: School) -> int:
+        """Do one piece of each job, so that no long one holds up the mail."""
+        done = 0
+        for job in jobs.JOBS:
+            try:
+                done += not self.stopping and job(school)
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception:
+                logger.exception("%s failed for %s; trying again later", job.__module__, school)
+        return done
 
     def _pause(self) -> None:
         until = time.monotonic() + PAUSE
