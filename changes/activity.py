@@ -36,7 +36,7 @@ class Day:
 class Session:
     """What one person did after one sign-in. ``label`` is '' for an act that has no session;
     ``saves`` are its change sets, the oldest first; ``hours`` those of the school's days in which
-    something was done."""
+    something was done, and not only a sign-in failed."""
 
     user_id: uuid.UUID
     label: str
@@ -119,13 +119,12 @@ class Use:
 
 @dataclasses.dataclass(frozen=True)
 class Habit:
-    """On how many days an account did something in an hour of the school's day, and the first of
-    them. ``hour`` is None for all hours."""
+    """On how many days an account did something in an hour of the school's day. ``hour`` is None
+    for all hours."""
 
     user_id: uuid.UUID
     hour: int | None
     days: int
-    first: dt.date
 
 
 def uses(school: School, user_ids: Collection[uuid.UUID]) -> list[Use]:
@@ -190,7 +189,8 @@ _GROUPED = """, sessions as (
                count(*) filter (where what = 'refusal') as refusals,
                count(*) filter (where what = 'sign_in_failed') as failures,
                coalesce(array_agg(id order by at, id) filter (where what = 'save'), '{}') as saves,
-               array_agg(distinct date_trunc('hour', at at time zone %(zone)s)) as hours
+               coalesce(array_agg(distinct date_trunc('hour', at at time zone %(zone)s))
+                        filter (where what <> 'sign_in_failed'), '{}') as hours
         from acts
         group by user_id, session, case when session = '' then id end
     )"""
@@ -214,7 +214,7 @@ _USES = """
     group by user_id, host(ip), user_agent"""
 
 _HABITS = """
-    select user_id, hour, count(distinct day), min(day)
+    select user_id, hour, count(distinct day)
     from (select user_id, (at at time zone %(zone)s)::date as day,
                  extract(hour from at at time zone %(zone)s)::int as hour
           from acts where what <> 'sign_in_failed') a

@@ -16,6 +16,10 @@ from .flags import SETTLED
 KNOWN_AFTER = 5
 """On so many other days an account must have been used before its hours say anything."""
 
+USUAL_ON, USUAL_PART = 2, 0.05
+"""An hour is a usual one if the account was in use in it on so many other days, and on such a part
+of all: of a whole year two late evenings make no habit."""
+
 
 def unusual(school: School, sessions: Sequence[Session]) -> list[list[str]]:
     """Return for each session what is unusual in it. Call inside a school."""
@@ -52,20 +56,18 @@ def unusual(school: School, sessions: Sequence[Session]) -> list[list[str]]:
 
 
 def _at_strange_hours(session: Session, its: dict[int | None, Habit]) -> list[str]:
-    """Say in which hours of it the account was in use on no other day."""
-    if not its or its[None].days <= KNOWN_AFTER:
+    """Say in which hours of it the account is seldom in use, and on how many other days it was."""
+    # Its own day is among the days of each of its hours.
+    others = its[None].days - 1 if its else 0
+    if others < KNOWN_AFTER:
         return []
-    strange = sorted(
-        {
-            at.hour
-            for at in session.hours
-            if at.hour in its and its[at.hour].days == 1 and its[at.hour].first == at.date()
-        }
-    )
-    if not strange:
-        return []
-    spans = ", ".join(f"{hour:02}:00 to {(hour + 1) % 24:02}:00" for hour in strange)
-    return [f"Outside its usual hours: {spans}."]
+    strange = []
+    for hour in sorted({at.hour for at in session.hours}):
+        on = its[hour].days - 1
+        if on < max(USUAL_ON, USUAL_PART * others):
+            days = f"none of {others:,}" if not on else f"{on:,} of {others:,}"
+            strange.append(f"{hour:02}:00 to {(hour + 1) % 24:02}:00, on {days} other days")
+    return [f"Outside its usual hours: {'; '.join(strange)}."] if strange else []
 
 
 def _by_rules(sessions: Sequence[Session]) -> list[list[str]]:

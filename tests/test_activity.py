@@ -115,7 +115,7 @@ def test_the_night_is_told_from_the_mornings_and_says_why(weeks):
     assert night == [
         "An address it had not used before: 203.0.113.7.",
         "A device it had not used before: Chrome on Android.",
-        "Outside its usual hours: 23:00 to 00:00.",
+        "Outside its usual hours: 23:00 to 00:00, on none of 9 other days.",
         "Changes 3 marks that stood already, each of them upwards.",
     ]
     assert mornings == [[]] * 9
@@ -194,7 +194,36 @@ def test_the_clocks_are_those_of_the_school(weeks):
         (night, *_) = sessions(weeks, weeks.v)
         (its, *_) = said(weeks, [night])
     assert night.day.on == dt.date(2026, 11, 15)
-    assert "Outside its usual hours: 12:00 to 13:00." in its
+    assert "Outside its usual hours: 12:00 to 13:00, on none of 9 other days." in its
+
+
+def test_an_hour_is_usual_once_the_account_was_in_use_in_it_on_some_other_days(weeks):
+    def of_the_night(*days_before: int) -> list[str]:
+        with enter(weeks.school):
+            for days in days_before:
+                where = origin(SATURDAY_NIGHT - dt.timedelta(days=days), f"late {days}")
+                logs(weeks, weeks.v, AuditLog.Event.SIGN_IN, where)
+            found = sessions(weeks, weeks.v)
+            why = dict(zip([each.label for each in found], said(weeks, found), strict=True))
+        return [each for each in why["night"] if "hours" in each]
+
+    assert of_the_night(1) == ["Outside its usual hours: 23:00 to 00:00, on 1 of 10 other days."]
+    assert of_the_night(2) == []
+    # In a year two late evenings are no habit.
+    with enter(weeks.school):
+        for day in range(20, 80):
+            where = origin(MONDAY - dt.timedelta(days=day, hours=1), f"earlier {day}")
+            logs(weeks, weeks.v, AuditLog.Event.SIGN_IN, where)
+    assert of_the_night() == ["Outside its usual hours: 23:00 to 00:00, on 2 of 71 other days."]
+
+
+def test_who_only_failed_to_sign_in_at_night_was_at_no_unusual_hour(weeks):
+    with enter(weeks.school):
+        where = origin(SATURDAY_NIGHT - dt.timedelta(days=3, hours=2), "failed", SCHOOL)
+        logs(weeks, weeks.v, AuditLog.Event.SIGN_IN_FAILED, where)
+        found = sessions(weeks, weeks.v)
+        why = dict(zip([each.label for each in found], said(weeks, found), strict=True))
+    assert why["failed"] == []
 
 
 # The pages. ---------------------------------------------------------------------------------------

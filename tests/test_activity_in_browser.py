@@ -54,7 +54,7 @@ def test_saturday_night_is_seen_reverted_and_lifted_by_the_keyboard(night, page,
     reach(page, "Activity of V Sweet", "link")
     page.keyboard.press("Enter")
     expect(page.get_by_text("An address it had not used before: 203.0.113.7.")).to_be_visible()
-    expect(page.get_by_text("Outside its usual hours: 23:00 to 00:00.")).to_be_visible()
+    expect(page.get_by_text("Outside its usual hours: 23:00 to 00:00, on none of ")).to_be_visible()
     reach(page, "Revert what was typed…", "link")
     page.keyboard.press("Enter")
     expect(page.get_by_role("definition").nth(1)).to_contain_text("203.0.113.7, Chrome on Android")
