@@ -70,24 +70,34 @@ def device(user_agent: str) -> str:
 
 
 class Sessions:
-    """Sessions, the newest first: of an account, or of everybody who came from an address. Only
-    those that are looked at are read: for a ``Paginator``."""
+    """Sessions, the newest first: of an account, of everybody who came from an address, or of what
+    was done in a time. Only those that are looked at are read: for a ``Paginator``."""
 
     def __init__(
-        self, school: School, *, account: uuid.UUID | None = None, ip: str | None = None
+        self,
+        school: School,
+        *,
+        account: uuid.UUID | None = None,
+        ip: str | None = None,
+        time: tuple[dt.datetime, dt.datetime] | None = None,
     ) -> None:
-        """Of an IPv6 address the network is meant, of which a connection keeps the first half."""
+        """Of an IPv6 address the network is meant, of which a connection keeps the first half. A
+        time is [from, until)."""
         self.parameters: Parameters = {
             "school": school.pk,
             "zone": school.time_zone,
             "account": account,
             "network": str(network_of(ip)) if ip else None,
+            "since": time[0] if time else None,
+            "until": time[1] if time else None,
         }
         self.conditions = ["true"]
         if account:
             self.conditions.append("{user} = %(account)s")
         if ip:
             self.conditions.append("{ip} <<= %(network)s::inet")
+        if time:
+            self.conditions.append("{at} >= %(since)s and {at} < %(until)s")
 
     def count(self) -> int:
         query = _acts(self.conditions) + _GROUPED + _COUNTED
@@ -152,9 +162,9 @@ def _acts(conditions: Sequence[str]) -> str:
     """Return the acts of people, as the beginning of a query."""
     condition = " and ".join(conditions)
     return _ACTS.format(
-        saves=condition.format(user="s.initiator_id", ip="s.ip"),
-        decisions=condition.format(user="d.decided_by_id", ip="d.ip"),
-        log=condition.format(user="l.user_id", ip="l.ip"),
+        saves=condition.format(user="s.initiator_id", ip="s.ip", at="s.received_at"),
+        decisions=condition.format(user="d.decided_by_id", ip="d.ip", at="d.decided_at"),
+        log=condition.format(user="l.user_id", ip="l.ip", at="l.at"),
     )
 
 

@@ -11,3 +11,10 @@ class ChangesConfig(AppConfig):
         "changes_exclusion": ["lifted_by_id"],
     }
     never_deleted = ("changes_ledgerhead",)
+
+    def ready(self) -> None:
+        from accounts import outbox
+
+        from . import unusual_mail
+
+        outbox.COMPOSERS.append(unusual_mail.compose)
