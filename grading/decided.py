@@ -1,4 +1,5 @@
-"""What others decided about a person's changes, since they last said that they have seen it.
+"""What others decided about a person's changes, and which marks of their classes a revert moved,
+since they last said that they have seen it.
 
 Nothing is copied: it is read from the changes themselves and their decisions. Call inside a school.
 """
@@ -12,7 +13,7 @@ from django.utils.functional import SimpleLazyObject
 from accounts.models import Membership
 from changes.models import Change, Decision
 
-from . import own_changes
+from . import moved_marks, own_changes
 
 MOST = 99
 """Up to which the unseen are counted."""
@@ -38,9 +39,12 @@ def of(member: Membership) -> QuerySet[Change]:
 
 
 def count_unseen(member: Membership) -> int:
-    """Return how many of them are new, at most ``MOST`` + 1. One statement."""
-    unseen = of(member).filter(decision__number__gt=member.decided_seen).order_by()
-    return len(unseen.values_list("pk", flat=True)[: MOST + 1])
+    """Return how many of both are new, at most ``MOST`` + 1. One statement."""
+    own, moved = (
+        found.filter(decision__number__gt=member.decided_seen).order_by().values_list("pk")
+        for found in (of(member), moved_marks.of_classes_of(member))
+    )
+    return len(own.union(moved, all=True)[: MOST + 1])
 
 
 def unseen(request: HttpRequest) -> dict[str, Any]:

@@ -23,21 +23,25 @@ MOVED = (GradeCorrection.Kind.REVERT, GradeCorrection.Kind.REINSTATE)
 
 
 def of_classes_of(member: Membership) -> QuerySet[GradeCorrection]:
-    """Return the corrections that others' reverts wrote in the classes of ``member``, the newest
-    decision first. An enrolment that has vanished counts for the classes that it was in."""
-    mine = Section.objects.filter(school=member.school, instructor_id=member.user_id)
-    standing = Enrollment.objects.filter(school_id=OuterRef("school_id"), pk=OuterRef("enrollment"))
-    was_in = Change.objects.filter(
-        school_id=OuterRef("school_id"),
-        entity_id=OuterRef("enrollment_id"),
+    """Return the corrections that others' reverts, and lifting these, wrote in the classes of
+    ``member``, the newest decision first. An enrolment that has vanished counts for the classes
+    that it was in."""
+    mine = Section.objects.filter(school=member.school_id, instructor_id=member.user_id).values(
+        "pk"
+    )
+    standing = Enrollment.objects.filter(school_id=OuterRef("school_id"), pk=OuterRef("entity_id"))
+    vanished = Change.objects.filter(
+        ~Exists(standing),
+        entity_type="enrollment",
         field="section",
         status=Change.Status.APPROVED,
         refers_to__in=mine.values("pk"),
     )
+    its = Enrollment.objects.filter(section__in=mine).values("pk")
     return (
         GradeCorrection.objects.filter(
-            Q(Exists(standing.filter(section__in=mine))) | Q(~Exists(standing), Exists(was_in)),
-            school=member.school,
+            enrollment_id__in=its.union(vanished.values("entity_id")),
+            school=member.school_id,
             kind__in=MOVED,
         )
         .exclude(approved_by_id=member.user_id)

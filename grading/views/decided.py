@@ -1,4 +1,5 @@
-"""What was decided about one's changes: looking at it, having seen it, and being mailed."""
+"""What was decided about one's changes, and which marks of one's classes a revert moved: looking at
+it, having seen it, and being mailed."""
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -10,9 +11,10 @@ from django.views.decorators.http import require_safe
 from accounts.in_school import MemberRequest, in_school
 from accounts.models import Membership
 from accounts.posting import posted_or_back_to
-from grading import decided, own_changes
+from grading import decided, moved_marks, own_changes
 
 PER_PAGE = 50
+NEWEST_MOVED = 20
 
 
 @require_safe
@@ -22,15 +24,31 @@ def decided_page(request: MemberRequest) -> HttpResponse:
     member = request.member
     page = Paginator(decided.of(member), PER_PAGE).get_page(request.GET.get("page"))
     lines = own_changes.lines(list(page), by=member)
-    numbers = [line.change.decision.number for line in lines if line.change.decision]
+    found = list(moved_marks.of_classes_of(member)[: NEWEST_MOVED + 1])
+    newest = moved_marks.lines(found[:NEWEST_MOVED], member=member)
+    decisions = [line.change.decision for line in lines]
+    decisions += [line.correction.decision for line in newest]
+    numbers = [decision.number for decision in decisions if decision]
     context = {
         "page": page,
         "lines": lines,
+        "moved": newest,
+        "more_moved": len(found) > NEWEST_MOVED,
         "until": max(numbers, default=0),
         "mails": Membership.Mail.choices,
         "mail": member.decided_by_mail,
     }
     return TemplateResponse(request, "grading/decided.html", context)
+
+
+@require_safe
+@in_school()
+def moved_page(request: MemberRequest) -> HttpResponse:
+    """All marks of one's classes that a revert, or lifting one, has moved."""
+    found = moved_marks.of_classes_of(request.member)
+    page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+    moved = moved_marks.lines(list(page), member=request.member)
+    return TemplateResponse(request, "grading/moved.html", {"page": page, "moved": moved})
 
 
 @posted_or_back_to("decided")
