@@ -25,6 +25,7 @@ from accounts.models import Membership, School
 from accounts.posting import posted_or_back_to
 
 from . import criteria_words, naming, preview_groups, registry, revert, school_time
+from .called import called
 from .deciding import CannotProject, KeysClash, MayNotDecide
 from .incident import past_reverts, revert_or_404
 from .models import Change, Decision
@@ -37,6 +38,8 @@ from .revert import Criteria, Kind, Line, NothingToDo, Preview, PreviewChanged
 from .ticks import IN_GROUPS, Ticks, digest
 
 REVERTS_ON_A_PAGE = 20
+CALLED = 50
+"""So many records of a type are offered that are called what was typed."""
 LINES = 200
 """So many lines of a preview are on a page, one by one. Of more, the groups are."""
 GROUPS = 100
@@ -46,7 +49,7 @@ LISTED = 100
 REFUSALS = (KeysClash, NothingToDo, CannotProject, MayNotDecide)
 
 
-BOUNDS = ("start", "end", "ip", "session", "change_set", "about")
+BOUNDS = ("start", "end", "ip", "session", "change_set", "about", "called")
 """Without one of these everything that an account ever did would match."""
 
 
@@ -83,6 +86,12 @@ class CriteriaForm(forms.Form):
     )
     change_set = forms.UUIDField(label="Only this save", required=False)
     session = forms.CharField(label="Only in this session", required=False, max_length=64)
+    called = forms.CharField(
+        label="Only about a class, a pupil or another record",
+        required=False,
+        max_length=200,
+        help_text="Its code or name, such as MAT-2. Leave it empty for all records.",
+    )
     about = forms.UUIDField(label="Only about", required=False)
 
     def __init__(
@@ -131,15 +140,32 @@ class CriteriaForm(forms.Form):
         cleaned = super().clean() or {}
         for name in ("start", "end"):
             cleaned[f"{name}_at"] = self._instant(name) if cleaned.get(name) else None
-        if not any(self.data.get(name) for name in BOUNDS):
+        if not any(str(self.data.get(name, "")).strip() for name in BOUNDS):
             self.add_error(
                 "start", "Give a time, or an address: all that an account ever did is too much."
             )
-        elif not self.errors:
+            return cleaned
+        self._find(cleaned)
+        if not self.errors:
             start, end = cleaned["start_at"], cleaned["end_at"]
             if start and end and start >= end:
                 self.add_error("end", "This is not after the time in “From”.")
         return cleaned
+
+    def _find(self, cleaned: dict[str, Any]) -> None:
+        """Take the record that is meant; of several let one be chosen."""
+        words = cleaned.get("called", "")
+        if not words or cleaned.get("about"):
+            return
+        found = called(words, most=CALLED)
+        if len(found) == 1:
+            ((cleaned["about"], _),) = found
+        elif found:
+            choices = [("", "Choose"), *((str(pk), name) for pk, name in found)]
+            self.fields["about"].widget = forms.Select(choices=choices)
+            self.add_error("about", f"Several records are called “{words}”: choose one.")
+        else:
+            self.add_error("called", f"No record of this school is called “{words}”.")
 
     def _instant(self, name: str) -> dt.datetime | None:
         second = self.cleaned_data.get(f"{name}_second")
@@ -177,7 +203,12 @@ class CriteriaForm(forms.Form):
 
     def sent(self) -> list[tuple[str, str]]:
         """Return names and values to carry through the preview's forms."""
-        return [(name, self.data.get(name, "")) for name in self.fields]
+        # The record itself, and no more its name, which another one may get.
+        found = {"about": str(self.cleaned_data["about"] or ""), "called": ""}
+        return [
+            (name, found[name] if name in found else self.data.get(name, ""))
+            for name in self.fields
+        ]
 
 
 def _called(member: Membership) -> str:

@@ -3,6 +3,7 @@ the command; and the criteria in words."""
 
 import datetime as dt
 import re
+import uuid
 from html import unescape
 from io import StringIO
 from typing import Any
@@ -161,6 +162,75 @@ def test_the_form_offers_the_imports(people):
     assert "import of A Admin, " in shown
 
 
+# By a name. ---------------------------------------------------------------------------------------
+
+
+def second_section(people: Cast) -> uuid.UUID:
+    """Have A enter another BIO-2, in a later term."""
+    term = creation("term", {"name": "Spring 2027"})
+    section = creation(
+        "section",
+        {
+            "course": str(people.course),
+            "term": str(term[0].entity_id),
+            "scale": str(people.scale.pk),
+            "code": "BIO-2",
+        },
+    )
+    people.a.enters([*term, *section], whole=True)
+    return section[0].entity_id
+
+
+def test_a_class_is_named_by_its_code_and_a_pupil_by_their_name(night):
+    marks = ["Abbott, Ada in BIO-2", "Brown, Ben in BIO-2", "Carter, Cleo in BIO-2"]
+    assert titles(preview(night, called="bio-2 ")) == marks
+    assert titles(preview(night, called="ben Brown")) == marks[1:2]
+    shown = preview(night, called="Brown")
+    assert "<dt>About the record</dt><dd>pupil Brown, Ben</dd>" in shown
+    # From here on it is the record that is meant, and not its name.
+    assert f'name="about" value="{night.students[1]}"' in shown
+    assert 'name="called" value=""' in shown
+
+
+def test_of_several_that_are_called_so_one_is_chosen(night):
+    people = night
+    with enter(people.school):
+        second = second_section(people)
+    sent = {"account": people.v.user.pk, "how": "typed", "called": "BIO-2"}
+    asked = Browser(people.a).get(reverse("admin:revert_preview"), sent)
+    assert asked.status_code == 422
+    html = asked.content.decode()
+    assert "Several records are called “BIO-2”: choose one." in html
+    for section, term in ((people.section, "Autumn 2026"), (second, "Spring 2027")):
+        assert re.search(f'<option value="{section}">section BIO-2, .*, {term}</option>', html)
+    form = Form(asked, "called").data(about=str(people.section))
+    shown = Browser(people.a).get(reverse("admin:revert_preview"), form)
+    assert len(titles(" ".join(shown.content.decode().split()))) == 3
+    form = Form(asked, "called").data(about=str(second))
+    shown = Browser(people.a).get(reverse("admin:revert_preview"), form)
+    assert "No change matches" in shown.content.decode()
+
+
+def test_looking_for_a_name_costs_no_more_where_many_have_it(people):
+    def cost() -> int:
+        browser = Browser(people.a)
+        sent = {"account": people.v.user.pk, "how": "typed", "called": "Ada"}
+        with CaptureQueriesContext(connection) as queries:
+            assert browser.get(reverse("admin:revert_preview"), sent).status_code == 422
+        return len(queries)
+
+    def adds(count: int) -> None:
+        with enter(people.school):
+            for n in range(count):
+                draft = creation("student", {"family_name": f"F{n}", "given_names": "Ada"})
+                people.a.enters(draft)
+
+    adds(2)
+    few = cost()
+    adds(20)
+    assert cost() == few
+
+
 # The act. -----------------------------------------------------------------------------------------
 
 
@@ -197,6 +267,10 @@ def test_a_session_is_reverted_and_lifted_and_its_criteria_stay_in_words(night):
         ({"about": "x"}, "about"),
         ({"field": "enrollment.nonsense", "session": "own"}, "field"),
         ({"field": "enrollment.grade"}, "start"),
+        ({"called": "MAT-9"}, "called"),
+        ({"called": "a\x00"}, "called"),
+        ({"called": " ", "session": "  "}, "start"),
+        ({"called": "n" * 201}, "called"),
     ],
 )
 def test_what_cannot_be_is_refused_and_said(night, sent, field):
