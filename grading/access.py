@@ -50,7 +50,7 @@ def access_pupil(member: Membership, student_id: uuid.UUID) -> tuple[Student, bo
         section__instructor_id=member.user_id,
     )
     found = Student.objects.filter(school_id=member.school_id, pk=student_id)
-    student = found.annotate(is_taught=Exists(taught)).first()
+    student = found.select_related("programme").annotate(is_taught=Exists(taught)).first()
     if student is None:
         raise Http404
     if is_restricted(member):

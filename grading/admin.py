@@ -24,6 +24,7 @@ from . import (
     extension_pages,
     extensions,
     policy,
+    programme_admin,  # noqa: F401 - it registers its pages
     section_report_pages,
     waiting_list_pages,
 )

@@ -60,6 +60,11 @@ class Points:
         ]
         return max(reached, key=lambda each: each[0])[1] if reached else None
 
+    @property
+    def most(self) -> Decimal | None:
+        """The most points that a mark of this scale is worth, if any is worth some."""
+        return max((each.points for each in self.steps if each.points is not None), default=None)
+
     def of(self, mark: str) -> Decimal | None:
         """Return the points of a mark, or None for one that counts for nothing."""
         step = self.step_of(mark)

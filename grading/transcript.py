@@ -27,6 +27,7 @@ class Row:
     code: str | None
     title: str
     credits: Decimal
+    subject_area: str
     mark: str | None
     points: Points | None
 
@@ -41,12 +42,20 @@ class Course:
     points: Decimal | None
     counted: Decimal
     earned: Decimal
+    is_finished: bool
     repeated: bool
     code: Step | None
 
     @property
     def mark(self) -> str | None:
         return self.row.mark
+
+    @property
+    def best(self) -> Decimal | None:
+        """The points of the mark or, without one, the most that its scale gives."""
+        if self.mark is not None or self.row.points is None:
+            return self.points
+        return self.row.points.most
 
     @property
     def credits_text(self) -> str:
@@ -164,6 +173,7 @@ def _course(row: Row, given: set[uuid.UUID]) -> Course:
         points=points,
         counted=row.credits if points is not None else Decimal(0),
         earned=row.credits if is_finished and not repeated else Decimal(0),
+        is_finished=is_finished,
         repeated=repeated,
         code=step if step and step.is_code else None,
     )

@@ -26,6 +26,7 @@ FIELDS = {
     "code": "section__course__code",
     "title": "section__course__title",
     "credits": "section__course__credits",
+    "subject_area": "section__course__subject_area",
     "mark": "grade",
 }
 """What a row of a transcript takes of an enrolment."""

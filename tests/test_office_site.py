@@ -23,6 +23,7 @@ from tests.pages import OUTSIDE_EVERY_SCHOOL
 
 LISTS = [
     "students_student",
+    "students_programme",
     "grading_term",
     "grading_course",
     "grading_room",
@@ -41,7 +42,7 @@ LISTS = [
     "accounts_auditlog",
     "accounts_outboxmessage",
 ]
-WRITTEN_HERE = {"accounts_membership", "grading_bankcomment"}
+WRITTEN_HERE = {"accounts_membership", "grading_bankcomment", "students_programme"}
 """What the office adds and changes on these pages; all else goes through the ledger."""
 
 

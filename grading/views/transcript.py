@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from accounts.disclosures import disclosed
 from accounts.in_school import MemberRequest, in_school
 from accounts.models import AuditLog
+from grading import programmes
 from grading.access import access_pupil, interest
 from grading.paper.press import Press
 from grading.transcript_paper import data_of, file_name
@@ -80,6 +81,7 @@ def _page(request: MemberRequest, student_id: uuid.UUID, form: HandOut) -> HttpR
     context = {
         "student": student,
         "transcript": found,
+        "completion": programmes.of_pupil(student, found),
         "form": form,
         "is_taught": is_taught,
         "at": request.origin.at,

@@ -1,0 +1,76 @@
+"""The office's pages of programmes: what it takes to finish, and who would not."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+
+from accounts.office import OfficeAdmin
+from students.models import Programme
+
+from . import programme_pages, programmes
+from .programme_form import ProgrammeForm
+
+
+@admin.register(Programme)
+class ProgrammeAdmin(OfficeAdmin):
+    heading = "Programmes"
+    lead = "What it takes to finish. Which programme a pupil is in stands in the pupil’s record."
+    list_display = ("name", "credits", "in_areas", "named_courses", "least_gpa", "is_retired")
+    search_fields = ("name",)
+    ordering = ("name", "id")
+
+    def has_add_permission(self, request: Any) -> bool:
+        return True
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(programme_pages.unfinished)
+        return [path("unfinished/", view, name="unfinished"), *super().get_urls()]
+
+    def changelist_view(self, request: Any, extra_context: Any = None) -> HttpResponse:
+        lead = format_html(
+            '{} <a href="{}">Who would not finish.</a>', self.lead, reverse("admin:unfinished")
+        )
+        return super().changelist_view(request, {"lead": lead, **(extra_context or {})})
+
+    @admin.display(description="credits in areas")
+    def in_areas(self, row: Programme) -> str:
+        return ", ".join(f"{area} {its}" for area, its in row.areas.items())
+
+    @admin.display(description="named courses")
+    def named_courses(self, row: Programme) -> int:
+        return len(row.courses)
+
+    @admin.display(description="retired", boolean=True)
+    def is_retired(self, row: Programme) -> bool:
+        return row.retired_at is not None
+
+    def add_view(self, request: Any, *args: Any, **options: Any) -> HttpResponse:
+        return self._form(request, Programme(school=request.member.school), "Add a programme")
+
+    def change_view(self, request: Any, object_id: str, *args: Any, **options: Any) -> HttpResponse:
+        found = self.get_object(request, object_id)
+        if found is None:
+            raise Http404
+        return self._form(request, found, "Change a programme")
+
+    def _form(self, request: Any, programme: Programme, title: str) -> HttpResponse:
+        form = ProgrammeForm(programme, request.POST or None, school=request.member.school)
+        if form.is_valid():
+            programmes.save(programme, form.values(), by=request.member, origin=request.origin)
+            messages.success(
+                request, f"The programme “{programme}” is saved. It counts from now on."
+            )
+            return redirect("admin:students_programme_changelist")
+        context = {
+            "form": form,
+            "title": title,
+            "button": "Save",
+            "back": (self.heading, "admin:students_programme_changelist"),
+        }
+        status = 422 if form.errors else 200
+        return TemplateResponse(request, "admin/form.html", context, status=status)
