@@ -2,6 +2,8 @@
 
 PORT ?= 8000
 ARGS ?=
+SEEDS ?= 200
+FIRST ?= 0
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
 RUN := .venv/bin/python
@@ -9,7 +11,7 @@ WITH_POSTGRES := $(RUN) tools/with_postgres.py
 
 # Recipes end in exec so that a signal to make reaches the command, not a shell before it.
 
-.PHONY: help environment demo demo-reset test bench check lock
+.PHONY: help environment demo demo-reset test soak bench check lock
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -26,6 +28,9 @@ demo-reset: environment ## forget the demo's data and start it afresh
 
 test: environment ## run the tests, two at a time (ARGS="tests/test_x.py -k y" for some of them)
 	@exec $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+soak: environment ## play SEEDS=200 random schools beside the model of the ledger, from the seed FIRST=0 on
+	@exec env LEDGER_SEEDS="$(SEEDS)" LEDGER_FIRST="$(FIRST)" $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses 2 --dist load -q tests/test_model.py $(ARGS)
 
 bench: environment ## measure, beside what anybody knows, into benchmarks/results.md (ARGS="sheet" for one part)
 	@exec env PYTHONPATH=tools $(RUN) -m benchmarks $(ARGS)

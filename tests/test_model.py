@@ -1,6 +1,6 @@
 """Random schools: after each act of a seeded workload the tables are what the model says.
 
-``LEDGER_SEEDS=500 pytest tests/test_model.py`` plays more of them; a failure names its seed.
+``make soak SEEDS=500 FIRST=1000`` plays more of them, and others; a failure names its seed.
 """
 
 import copy
@@ -21,7 +21,8 @@ from grading.models import GradeCorrection
 from tests.cast import Cast, Person, open_changes
 from tests.ledger_model import TYPES, Entry, Ledger, Record, Tables
 
-SEEDS = int(os.environ.get("LEDGER_SEEDS", "20"))
+FIRST = int(os.environ.get("LEDGER_FIRST", "0"))
+SEEDS = int(os.environ.get("LEDGER_SEEDS", "12"))
 STEPS = int(os.environ.get("LEDGER_STEPS", "40"))
 KINDS = [
     *("grade", "grade", "grade", "comment", "enrolment", "enrolment", "pupil", "name", "number"),
@@ -348,10 +349,13 @@ class Workload:
         else:
             assert written == moved
 
-    def check(self) -> None:
+    def check(self, *, verifying: bool = True) -> None:
+        """Compare with the model; ``verifying`` asks ``verify`` too, whether it agrees."""
         tables, suspended = self.model.tables()
         assert tables_of(self.people) == tables
         assert open_changes() == set(self.model.queue())
+        if not verifying:
+            return
         found = projector.verify(self.people.school)
         assert found.differences == []
         assert found.suspended == suspended
@@ -378,15 +382,15 @@ def _within(at: Any, start: Any = None, end: Any = None) -> bool:
     return (start is None or start <= at) and (end is None or at < end)
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
 def test_after_every_act_the_tables_are_what_the_model_says(inside, seed):
     workload = Workload(inside, seed)
     workload.check()
     acts = []
-    for _ in range(STEPS):
+    for number in range(1, STEPS + 1):
         acts.append(workload.step())
         try:
-            workload.check()
+            workload.check(verifying=number % 5 == 0)
         except AssertionError as difference:
             raise AssertionError(
                 f"seed {seed}, after {', '.join(acts)}: {difference}"
