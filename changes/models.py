@@ -259,6 +259,7 @@ class Decision(models.Model):
         MERGE = "merge", "merged"
         REVERT = "revert", "reverted"
         REINSTATE = "reinstate", "reinstated"
+        ERASE = "erase", "erased"
 
     id = IdField()
     school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
@@ -297,6 +298,7 @@ class Decision(models.Model):
                         "merge",
                         "revert",
                         "reinstate",
+                        "erase",
                     ]
                 ),
             ),

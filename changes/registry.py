@@ -182,6 +182,10 @@ class Rules:
     def moved(self, act: "Act", moves: "Sequence[Move]") -> None:
         """Write the effects of the cells of this type whose authoritative value ``act`` moved."""
 
+    def erase(self, ids: "Collection[uuid.UUID]") -> None:
+        """Erase what stands beside these records, whose values the law wants erased. Called as the
+        role that owns the tables, with the guards of what only grows switched off."""
+
     def foretell(self, moves: Mapping[str, int]) -> Iterable[str]:
         """Say in words what effects it would leave that so many values of each field move, for a
         preview."""

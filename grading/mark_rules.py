@@ -12,6 +12,7 @@ from django.urls import reverse
 from accounts.models import Membership, School
 from changes import overlay
 from changes.deciding import Act
+from changes.erasure import ERASED
 from changes.flags import Flag
 from changes.groups import Beside, Group
 from changes.judgement import Judged, Why
@@ -149,6 +150,11 @@ class MarkRules(Rules):
     def foretell(self, moves: Mapping[str, int]) -> Iterable[str]:
         if count := moves.get("grade", 0):
             yield f"{count} grade correction{'s' if count > 1 else ''} will be written"
+
+    def erase(self, ids: Collection[uuid.UUID]) -> None:
+        GradeCorrection.objects.filter(enrollment_id__among=ids).update(
+            old_grade=None, new_grade=None, reason=ERASED
+        )
 
 
 NOT_YOUR_CLASS = "In this school teachers change their own classes only. Ask the office."

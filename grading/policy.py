@@ -61,8 +61,8 @@ class PolicyForm(forms.ModelForm):
         }
         help_texts = {
             "time_zone": "Such as Europe/Dublin. All times of this school are shown in it.",
-            "email": "Where seals over the history of marks are sent, to be kept: they show whether "
-            "somebody has rewritten it.",
+            "email": "Where seals over the history of marks are sent, to be kept. They show if "
+            "anybody rewrote it.",
             "first_grades": "A mark that changes one that stands always waits for a second person.",
         }
 
