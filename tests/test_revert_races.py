@@ -8,15 +8,15 @@ second runs until the database makes it wait or it is done; then the first commi
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import IntegrityError, OperationalError, connection
 
 from accounts.in_school import enter
 from changes import deciding, revert, review
 from changes.deciding import CannotProject
 from changes.models import Decision, Exclusion, LedgerHead
 from changes.revert import NothingToDo, PreviewChanged
-from grading.models import GradeCorrection
-from tests.cast import Cast, only, open_changes
+from grading.models import Enrollment, GradeCorrection
+from tests.cast import Cast, Person, only, open_changes, typed
 from tests.racing import Second, race
 
 
@@ -209,6 +209,122 @@ def test_and_counts_when_the_admin_insists(people):
 
 def test_without_locks_the_approval_would_fail(people, without_locks):
     assert isinstance(reverting_first(people)[1], CannotProject)
+
+
+# Reverting and editing the same cell. -------------------------------------------------------------
+
+
+def comment(people: Cast) -> str | None:
+    with enter(people.school):
+        return Enrollment.objects.get(pk=people.marks[0]).comment
+
+
+def editing(people: Cast, *, first: bool) -> tuple[Any, Any]:
+    """B types into the cell directly while A reverts what V did there."""
+    with enter(people.school):
+        people.stand(people.marks[0], "rude", by=people.v, field="comment")
+
+    def edit() -> Any:
+        return people.b.enters([typed(people.marks[0], "kind", field="comment")])
+
+    def revert_v() -> Any:
+        return people.a.reverts(people.v)
+
+    return race(people, edit, revert_v) if first else race(people, revert_v, edit)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_what_the_office_enters_while_the_cell_is_reverted_stays(people, first):
+    outcomes = editing(people, first=first)
+    assert not [each for each in outcomes if isinstance(each, Exception)]
+    assert comment(people) == "kind"
+    assert grade(people) == "60"
+    assert is_equal(people)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_without_locks_the_second_of_edit_and_revert_would_fail(people, without_locks, first):
+    assert isinstance(editing(people, first=first)[1], CannotProject)
+
+
+# Two accounts that were misused. ------------------------------------------------------------------
+
+
+def two_accounts(people: Cast) -> Any:
+    """A reverts V while B reverts T2, who typed over V's value."""
+    with enter(people.school):
+        people.stand(people.marks[0], "99", by=people.t2)
+    return race(people, lambda: people.a.reverts(people.v), lambda: people.b.reverts(people.t2))[1]
+
+
+def test_two_reverts_that_overlap_come_to_what_neither_had_typed(people):
+    assert isinstance(two_accounts(people), revert.Reverted)
+    assert grade(people) == "60"
+    with enter(people.school):
+        rows = GradeCorrection.objects.filter(kind="revert").order_by("approved_at")
+        assert [(row.old_grade, row.new_grade) for row in rows] == [("99", "60")]
+    assert is_equal(people)
+
+
+def test_without_locks_the_revert_of_the_other_account_would_fail(people, without_locks):
+    assert isinstance(two_accounts(people), CannotProject)
+
+
+# Lifting, and deciding on the same cell. ----------------------------------------------------------
+
+
+def lifting(people: Cast) -> tuple[Any, Any]:
+    with enter(people.school):
+        reverted = people.a.reverts(people.v)
+        waiting = only(people.t1.types(people.marks[0], "70", reason="remarked"))
+    return race(
+        people,
+        lambda: people.b.reinstates(reverted),
+        lambda: people.a.approves(waiting),
+    )
+
+
+def test_what_was_typed_before_a_lift_is_a_conflict_once_it_is_lifted(people):
+    _, refusal = lifting(people)
+    assert isinstance(refusal, review.NotApproved)
+    assert "by now “95” stands" in str(refusal)
+    assert grade(people) == "95"
+    assert is_equal(people)
+
+
+def test_without_locks_the_approval_after_a_lift_would_fail(people, without_locks):
+    assert isinstance(lifting(people)[1], CannotProject)
+
+
+# Opening again what was declined. -----------------------------------------------------------------
+
+
+def opened_by_two(people: Cast) -> Any:
+    with enter(people.school):
+        declined = only(people.t1.types(people.marks[1], "70"))
+        people.a.declines(declined)
+
+    def reopen(by: Person) -> Any:
+        return review.reopen(
+            [declined.pk], school=by.school, by=by.member, origin=by.origin(), reason="misused"
+        )
+
+    return race(people, lambda: reopen(people.a), lambda: reopen(people.b))[1]
+
+
+def test_what_two_open_again_at_once_waits_once(people):
+    refusal = opened_by_two(people)
+    assert isinstance(refusal, review.NotApproved)
+    assert "Something newer of the same author is there already" in str(refusal)
+    with enter(people.school):
+        assert len(open_changes()) == 1
+
+
+def test_without_locks_the_second_would_fail_and_say_nothing_of_it(
+    people, without_locks, monkeypatch
+):
+    monkeypatch.setattr(review, "lock_authors", lambda *_: None)
+    assert isinstance(opened_by_two(people), CannotProject | IntegrityError)
 
 
 # A crash. -----------------------------------------------------------------------------------------
