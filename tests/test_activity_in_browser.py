@@ -2,14 +2,15 @@
 real browser: with the keyboard, on a phone, in the dark, and as axe judges it."""
 
 import datetime as dt
+import io
 
 import pytest
+from django.core.management import call_command
 from playwright.sync_api import Browser, expect
 
 from accounts import audit
 from accounts.models import AuditLog
 from accounts.origin import Origin
-from changes.models import Decision
 from changes.propose import propose
 from tests.cast import MONDAY, SATURDAY_NIGHT, typed
 from tests.test_office_in_browser import reach, refused_by_axe, wider_than_the_page
@@ -41,34 +42,53 @@ def night(site):
     return site
 
 
-def test_saturday_night_is_seen_reverted_and_lifted_by_the_keyboard(night, page, complaints):
+def test_saturday_night_is_seen_frozen_reverted_told_and_lifted_by_the_keyboard(
+    night, page, complaints
+):
     people = night.people
 
     def marks() -> list[str | None]:
+        """Return the marks; and see to it that the tables are what the ledger adds up to, as an
+        operator would."""
+        out = io.StringIO()
+        call_command("verify_ledger", school=people.school.slug, stdout=out)
+        assert "equal" in out.getvalue()
         with night.inside():
-            assert people.is_equal()
             return [people.grade(each) for each in people.marks[:2]]
+
+    def press(name: str, kind: str = "button") -> None:
+        reach(page, name, kind)
+        page.keyboard.press("Enter")
 
     assert marks() == ["95", "99"]
     night.enter(page, people.a, f"/office/accounts/membership/{people.v.member.pk}/change/")
-    reach(page, "Activity of V Sweet", "link")
-    page.keyboard.press("Enter")
+    press("Activity of V Sweet", "link")
     expect(page.get_by_text("An address it had not used before: 203.0.113.7.")).to_be_visible()
     expect(page.get_by_text("Outside its usual hours: 23:00 to 00:00, on none of ")).to_be_visible()
-    reach(page, "Revert what was typed…", "link")
-    page.keyboard.press("Enter")
+
+    # First nobody gets in by the account any more.
+    page.get_by_text("Freeze the account, or force a new password").press("Enter")
+    press("Freeze the account")
+    expect(page.get_by_text("This account is frozen")).to_be_visible()
+    assert marks() == ["95", "99"]
+
+    page.goto(f"{night.url}/office/activity/{people.v.user.pk}/")
+    press("Revert what was typed…", "link")
     expect(page.get_by_role("definition").nth(1)).to_contain_text("203.0.113.7, Chrome on Android")
     page.get_by_label("Why").fill("it was her niece")
-    reach(page, "Revert what is ticked")
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("In the session")).to_be_visible()
+    press("Revert what is ticked")
+    page.wait_for_url("**/office/revert/*/")
     assert marks() == ["60", "55"]
-    with night.inside():
-        number = Decision.objects.get(kind="revert").number
-    page.goto(f"{night.url}/office/revert/{number}/lift/")
+
+    # What it was, for who asks.
+    expect(page.get_by_text("it was her niece")).to_be_visible()
+    expect(page.get_by_text("In the session")).to_be_visible()
+    for each in ("Abbott, Ada in BIO-2", "Brown, Ben in BIO-2"):
+        expect(page.get_by_text(each).first).to_be_visible()
+
+    press("Lift …", "link")
     page.get_by_label("Why").fill("it was her after all")
-    reach(page, "Lift what is ticked")
-    page.keyboard.press("Enter")
+    press("Lift what is ticked")
     expect(page.get_by_text("it was her after all")).to_be_visible()
     assert marks() == ["95", "99"]
     assert complaints == []
