@@ -78,6 +78,15 @@ class WithCorrection:
     before: Decimal | None
     after: Decimal | None
 
+    @property
+    def in_words(self) -> str:
+        """Say it in a few words; nothing where no mark counts before or after."""
+        if self.before is None and self.after is None:
+            return ""
+        if self.before == self.after:
+            return f"Average stays {self.before}."
+        return f"Average {_said(self.before)} → {_said(self.after)}."
+
 
 @dataclasses.dataclass(frozen=True)
 class _Graded:
@@ -110,7 +119,7 @@ def with_corrections(
             an enrolment that does not stand is left out of the answer.
     """
     students = dict(
-        Enrollment.objects.filter(pk__in={each for each, _ in corrections.values()}).values_list(
+        Enrollment.objects.filter(pk__among={each for each, _ in corrections.values()}).values_list(
             "pk", "student_id"
         )
     )
@@ -154,9 +163,13 @@ def points_of(scale_ids: Iterable[uuid.UUID | None]) -> dict[uuid.UUID, Points]:
     return {scale_id: Points(its) for scale_id, its in steps.items()}
 
 
+def _said(average: Decimal | None) -> str:
+    return "none" if average is None else str(average)
+
+
 def _graded(student_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[_Graded]]:
     rows = Enrollment.objects.filter(
-        student_id__in=student_ids, status=Enrollment.Status.ENROLLED
+        student_id__among=student_ids, status=Enrollment.Status.ENROLLED
     ).values_list("pk", "student_id", "grade", "section__course__credits", "section__scale_id")
     found: dict[uuid.UUID, list[_Graded]] = defaultdict(list)
     for row in rows:

@@ -126,6 +126,7 @@ class MarkRules(Rules):
             if each.field in TYPED and (closed := _outside_window(each, its)):
                 yield each.id, Flag.WINDOW, closed
         yield from review_sheet.far(judged)
+        yield from review_sheet.averages(judged)
         yield from waitlisting.full(judged, section_of)
 
     def group(self, judged: Sequence[Judged]) -> Mapping[uuid.UUID, Group]:

@@ -18,6 +18,7 @@ from changes.judgement import Judged
 from changes.models import Change
 from students.models import Student
 
+from .gpa import with_corrections
 from .models import Enrollment, HandIn, Section
 from .scales import Scale, scales
 
@@ -148,6 +149,22 @@ def far(judged: Sequence[Judged]) -> Iterator[tuple[uuid.UUID, Flag, str]]:
         if min(abs(part - (one.part or 0)) for one in before) > FAR:
             had = ", ".join(one.mark for one in before[:4])
             yield each.id, Flag.FAR, f"Far from what this pupil had before: {had}."
+
+
+def averages(judged: Sequence[Judged]) -> Iterator[tuple[uuid.UUID, Flag, str]]:
+    """Say what each change of a mark that stands would do, alone, to its pupil's average."""
+    asked = {
+        each.id: (each.entity_id, None if each.deletes else each.value)
+        for each in judged
+        if each.two_people and (each.deletes or each.field == "grade")
+    }
+    decides = judged[0].by if asked else None
+    if decides is None:
+        return
+    found = with_corrections(asked, decimals=decides.school.gpa_decimals)
+    for change_id, its in found.items():
+        if its.in_words:
+            yield change_id, Flag.STANDS, its.in_words
 
 
 def _label(section: Section) -> str:

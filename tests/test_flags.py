@@ -125,7 +125,19 @@ def test_a_correction_of_a_mark_that_stands_is_flagged(inside):
     people = inside
     people.stand(people.marks[0], "60", by=people.t1)
     change = only(people.t1.types(people.marks[0], "65", reason="added up wrongly"))
-    assert told(people, change) == {Flag.STANDS: "A second person decides."}
+    assert told(people, change) == {Flag.STANDS: "A second person decides. Average stays 3.00."}
+
+
+def test_at_a_correction_stands_what_it_does_to_the_average(inside):
+    people = inside
+    people.stand(people.marks[0], "60", by=people.t1)
+    change = only(people.t1.types(people.marks[0], "85", reason="added up wrongly"))
+    assert told(people, change)[Flag.STANDS].endswith("Average 3.00 → 4.00.")
+    gone = only(people.t1.deletes("enrollment", people.marks[0]))
+    assert told(people, gone)[Flag.STANDS].endswith("Average 3.00 → none.")
+    people.stand(people.marks[1], "AB", by=people.t1)
+    code = only(people.t1.types(people.marks[1], "EX", reason="she was away"))
+    assert told(people, code)[Flag.STANDS] == "A second person decides."
 
 
 def test_who_looks_is_told_that_they_cannot_approve_their_own_correction(inside):
