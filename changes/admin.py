@@ -2,9 +2,10 @@
 
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, path, reverse
@@ -13,16 +14,18 @@ from django.utils.html import format_html
 from accounts.models import School
 from accounts.office import OfficeAdmin
 
-from . import naming, record_form, record_pages, registry, timeline, timeline_pages
+from . import naming, record_pages, registry, timeline, timeline_pages
 from .models import Change, ChangeSet, Decision
 from .registry import EXISTS
 
 
 class TrackedAdmin(OfficeAdmin):
     """A table that the projector writes: the approved state that everybody reads, under the names
-    that the registry gives its fields. Editing a record goes through the ledger."""
+    that the registry gives its fields. Editing a record, and adding one where that is done here
+    (``may_add``), goes through the ledger."""
 
     lead = "As the approved changes add up."
+    may_add: ClassVar[bool] = False
 
     def __init__(self, model: type[models.Model], site: admin.AdminSite) -> None:
         super().__init__(model, site)
@@ -51,9 +54,21 @@ class TrackedAdmin(OfficeAdmin):
         return [path("<uuid:entity_id>/edit/", view, name=name), *super().get_urls()]
 
     def edit_view(self, request: Any, entity_id: uuid.UUID) -> HttpResponseBase:
-        fields = [each for each in record_form.editable(self.tracked) if each.reference]
-        choices = {each.name: self.choices_of(each, request.member.school) for each in fields}
+        choices = self._choices(request.member.school)
         return record_pages.edit(request, self.model, entity_id, choices, self.heading)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.may_add
+
+    def add_view(self, request: Any, *args: Any, **options: Any) -> HttpResponse:
+        if not self.may_add:
+            raise PermissionDenied
+        choices = self._choices(request.member.school)
+        return record_pages.add(request, self.model, choices, self.heading)
+
+    def _choices(self, school: School) -> dict[str, dict[str, str]]:
+        fields = [each for each in self.tracked.fields.values() if each.reference]
+        return {each.name: self.choices_of(each, school) for each in fields}
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return list(self._columns.values())

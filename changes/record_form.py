@@ -1,4 +1,5 @@
-"""The form on which the office edits a record directly, made from what the registry says of it.
+"""The form on which the office edits a record directly, or adds one, made from what the registry
+says of it.
 
 The form carries, for each field, the change that its page showed there (``<field>-head``) and the
 value (``<field>-was``). A field that its reader changed and that somebody else changed meanwhile is
@@ -15,12 +16,15 @@ from django import forms
 from django.db import models
 from django.utils.timezone import localtime
 
+from accounts.ids import new_id
+
 from . import naming, registry
-from .judgement import Judged
+from .judgement import Judged, Why
 from .models import Change
 from .overlay import Record
-from .propose import Draft
+from .propose import Draft, creation
 from .registry import Field, Invalid, Tracked
+from .visible import shows
 
 MINE, THEIRS = "mine", "theirs"
 
@@ -61,7 +65,7 @@ class RecordForm(forms.Form):
         super().__init__(data)
         self.record, self.choices = record, choices
         self.tracked = registry.get(record.entity_type)
-        self.typed_fields = editable(self.tracked)
+        self.typed_fields = list(self.tracked.fields.values())
         for field in self.typed_fields:
             self.fields[field.name] = forms.CharField(
                 label=field.label[:1].upper() + field.label[1:],
@@ -84,9 +88,24 @@ class RecordForm(forms.Form):
                 self.add_error(cell.name, f"{self._who(cell.name)} while you were typing.")
         for field in self.typed_fields:
             value = values.get(field.name)
-            if field.reference and value and value not in self._options(field):
+            chosen = bool(value) or field not in self.tracked.required
+            if field.reference and (not chosen or (value and value not in self._options(field))):
                 self.add_error(field.name, f"Choose the {field.label} from the list.")
+        self._check_whose()
         return values
+
+    def _check_whose(self) -> None:
+        """Refuse to give what stands only with a second person, such as a mark, to somebody else:
+        on this form one person would do it."""
+        moved = {cell.name for cell in self.cells() if cell.is_changed}
+        moved &= {field.name for field in self.tracked.required}
+        if moved and self.tracked.rules.guard([self.record.id]):
+            for name in moved:
+                self.add_error(
+                    name,
+                    "A mark stands here, and would stand elsewhere with it. Propose that on the "
+                    "class list, so that somebody else approves it; or clear the mark first.",
+                )
 
     def drafts(self) -> list[Draft]:
         """Return what its reader changed, each on the value that they saw."""
@@ -118,8 +137,11 @@ class RecordForm(forms.Form):
                 self.add_error(draft.field if draft.field in self.fields else None, draft.refused)
 
     def add_verdicts(self, judged: Sequence[Judged]) -> None:
-        """Put beside its field why a change could not be approved."""
-        for each in judged:
+        """Put beside its field why a change could not be approved. Of a new record nothing is, when
+        one field cannot: that is not said again beside the others."""
+        told = [each for each in judged if each.refusal and each.field in self.fields]
+        causes = [j for j in told if j.refusal and j.refusal.why is not Why.PREREQUISITE]
+        for each in causes or told or judged:
             if each.refusal:
                 name = each.field if each.field in self.fields else None
                 self.add_error(name, each.refusal.message)
@@ -172,9 +194,14 @@ class RecordForm(forms.Form):
             options[current] = self._in_words(field.name, current)
         return options
 
+    def _stands(self, field: Field) -> bool:
+        """Whether a reference that is never empty refers to something."""
+        return field in self.tracked.required and bool(self._standing(field.name))
+
     def _widget(self, field: Field, column: models.Field) -> forms.Widget:
         if field.reference or field.choices:
-            nothing = [] if field.blank else [("", "none")]
+            empty = "Choose …" if field in self.tracked.required else "none"
+            nothing = [] if field.blank or self._stands(field) else [("", empty)]
             return forms.Select(choices=[*nothing, *self._options(field).items()])
         if isinstance(column, models.DateField):
             return forms.DateInput(attrs={"type": "date"})
@@ -185,9 +212,25 @@ class RecordForm(forms.Form):
         return forms.TextInput(attrs={"autocomplete": "off"})
 
 
-def editable(tracked: Tracked) -> list[Field]:
-    """Return the fields that can be edited: not those without which it is another record."""
-    return [each for each in tracked.fields.values() if each not in tracked.required]
+class NewRecordForm(RecordForm):
+    """The same fields, for a record that is not there yet."""
+
+    def __init__(self, tracked: Tracked, **options: Any) -> None:
+        nothing = Record(tracked.entity_type, new_id(), stands=False, exists=False, cells={})
+        super().__init__(nothing, **options)
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        named = [field for field in self.typed_fields if f"{{{field.name}}}" in self.tracked.title]
+        if not any(shows(values.get(field.name) or "") for field in named):
+            labels = " or ".join(field.label for field in named)
+            self.add_error(named[0].name, f"Give the {labels}: nobody could tell it from others.")
+        return values
+
+    def drafts(self) -> list[Draft]:
+        """Return what creates the record, with the fields that were filled in."""
+        typed = {cell.name: cell.typed for cell in self.cells() if cell.is_changed}
+        return creation(self.tracked.entity_type, dict(typed), entity_id=self.record.id)
 
 
 def columns_of(tracked: Tracked) -> dict[str, models.Field]:

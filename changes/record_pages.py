@@ -1,4 +1,4 @@
-"""The office's page on which a record is edited directly."""
+"""The office's pages on which a record is edited directly, and added."""
 
 import uuid
 
@@ -13,9 +13,11 @@ from django.views.decorators.http import require_http_methods
 from accounts.in_school import MemberRequest
 
 from . import naming, overlay, registry, review
-from .models import ChangeSet
+from .models import Change, ChangeSet
 from .propose import NothingSaved
-from .record_form import Choices, RecordForm, columns_of
+from .record_form import Choices, NewRecordForm, RecordForm, columns_of
+from .registry import EXISTS, TRUE
+from .review_pages import brought_in_words
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -46,12 +48,52 @@ def edit(
         "title": naming.titles([(entity_type, entity_id)])[entity_id],
         "heading": heading,
         "list_url": reverse(f"{list_page}_changelist"),
-        "record_url": reverse(f"{list_page}_change", args=[entity_id]),
+        "back_url": reverse(f"{list_page}_change", args=[entity_id]),
         "key": _key(request) or uuid.uuid4().hex,
         "asks": any(cell.newer is not None for cell in form.cells()),
     }
     status = 422 if form.errors else 200
     return TemplateResponse(request, "changes/record.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def add(
+    request: MemberRequest, model: type[models.Model], choices: Choices, heading: str
+) -> HttpResponse:
+    """Show the form of a new record, or create it through the ledger."""
+    tracked = registry.get(model._meta.model_name or "")
+    form = NewRecordForm(
+        tracked,
+        choices=choices,
+        columns=columns_of(tracked),
+        data=request.POST if request.method == "POST" else None,
+    )
+    list_page = f"admin:{model._meta.app_label}_{tracked.entity_type}"
+    if created := _created_before(request):
+        return redirect(f"{list_page}_change", created)
+    if form.is_valid() and _save(request, form):
+        return redirect(f"{list_page}_change", form.record.id)
+    list_url = reverse(f"{list_page}_changelist")
+    context = {
+        "form": form,
+        "adds": tracked.label,
+        "heading": heading,
+        "list_url": list_url,
+        "back_url": list_url,
+        "key": _key(request) or uuid.uuid4().hex,
+    }
+    status = 422 if form.errors else 200
+    return TemplateResponse(request, "changes/record.html", context, status=status)
+
+
+def _created_before(request: MemberRequest) -> uuid.UUID | None:
+    """Return the record that this very form has created: it was sent twice."""
+    if not _was_saved(request):
+        return None
+    created = Change.objects.proposed_by(request.member.user_id).filter(
+        change_set__idempotency_key=_key(request), field=EXISTS, value=TRUE
+    )
+    return created.values_list("entity_id", flat=True).first()
 
 
 def _key(request: MemberRequest) -> str:
@@ -96,6 +138,8 @@ def _save(request: MemberRequest, form: RecordForm) -> bool:
         messages.info(request, "Nothing was changed, so nothing was saved.")
     if done:
         messages.success(request, f"Saved: {done} change{'' if done == 1 else 's'}.")
+    for brought in brought_in_words(entered.outcome) if entered.outcome else ():
+        messages.warning(request, f"{brought}.")
     if waiting:
         messages.info(
             request,

@@ -355,7 +355,7 @@ def _said(outcome: review.Outcome) -> str:
     if outcome.repeated:
         return f"{kind} already, as decision {outcome.decision.number}: it was sent twice."
     count = len(outcome.done)
-    brought = "".join(f" {each}." for each in _brought(outcome)[:SAID])
+    brought = "".join(f" {each}." for each in brought_in_words(outcome)[:SAID])
     return (
         f"{kind}: {count} change{'' if count == 1 else 's'}, decision {outcome.decision.number}."
         f"{brought}"
@@ -410,7 +410,7 @@ def _rehearsed(request: MemberRequest, choice: Choice) -> Confirmation:
         with_ids=[] if few else with_ids,
         newer=_newer(request, outcome.refused),
         vanishing=_vanishing(outcome.moves, outcome.done),
-        brought=_brought(outcome),
+        brought=brought_in_words(outcome),
     )
 
 
@@ -460,7 +460,7 @@ def _newer(request: MemberRequest, refused: Collection[Judged]) -> list[waiting.
     return waiting.lines(request.member.school, list(still), by=request.member)
 
 
-def _brought(outcome: review.Outcome) -> list[str]:
+def brought_in_words(outcome: review.Outcome) -> list[str]:
     """Say what a rule enters with it: such as that a pupil waits, since the class is full."""
     titles = naming.titles((each.entity_type, each.entity_id) for each in outcome.brought)
     return sorted(

@@ -15,6 +15,7 @@ from accounts.models import Membership, School
 from accounts.office import OfficeAdmin
 from changes import naming, registry
 from changes.admin import TrackedAdmin, sorted_by_name
+from students.models import Student
 
 from . import (
     board_pages,
@@ -48,6 +49,7 @@ from .section_rules import FIELD_NAMES
 @admin.register(Term)
 class TermAdmin(TrackedAdmin):
     heading = "Terms"
+    may_add = True
     list_display = ("name", "starts_on", "ends_on", "marks_open_on", "marks_close_on")
     search_fields = ("name",)
     ordering = ("-starts_on", "name", "id")
@@ -56,6 +58,7 @@ class TermAdmin(TrackedAdmin):
 @admin.register(Course)
 class CourseAdmin(TrackedAdmin):
     heading = "Courses"
+    may_add = True
     list_display = ("code", "title", "credits")
     list_display_links = ("code", "title")
     search_fields = ("code", "title")
@@ -65,6 +68,7 @@ class CourseAdmin(TrackedAdmin):
 @admin.register(Room)
 class RoomAdmin(TrackedAdmin):
     heading = "Rooms"
+    may_add = True
     list_display = ("name",)
     search_fields = ("name",)
     ordering = ("name", "id")
@@ -73,6 +77,7 @@ class RoomAdmin(TrackedAdmin):
 @admin.register(Section)
 class SectionAdmin(TrackedAdmin):
     heading = "Sections"
+    may_add = True
     list_display = ("code", "course", "term", "instructor", "room", "capacity", "delivery_mode")
     list_display_links = ("code", "course")
     list_filter = ("term", "delivery_mode")
@@ -162,6 +167,19 @@ class EnrollmentAdmin(TrackedAdmin):
             ),
         ]
         return [*own, *super().get_urls()]
+
+    def choices_of(self, field: registry.Field, school: School) -> dict[str, str]:
+        if field.name == "student":
+            pupils = Student.objects.filter(school=school)
+            return sorted_by_name(
+                {str(each.pk): f"{each} ({each.number or 'no number'})" for each in pupils}
+            )
+        if field.name == "section":
+            sections = Section.objects.filter(school=school).select_related("course", "term")
+            return sorted_by_name(
+                {str(each.pk): f"{each} {each.course.title}, {each.term}" for each in sections}
+            )
+        return super().choices_of(field, school)
 
     @admin.display(description="comment")
     def short_comment(self, row: Enrollment) -> str:

@@ -14,6 +14,7 @@ from .models import Programme, Student
 @admin.register(Student)
 class StudentAdmin(TrackedAdmin):
     heading = "Pupils"
+    may_add = True
     list_display = (
         "family_name",
         "given_names",
