@@ -148,13 +148,10 @@ class Act:
             lifted_by_id=self.id
         )
 
-    def project(self, touched: Iterable[tuple[str, uuid.UUID]]) -> None:
+    def project(self, touched: Iterable[projector.Cell]) -> None:
         """Bring the tables to what the ledger says now; what an earlier projection of the same act
         moved counts with it. Raises KeysClash."""
-        by_type: dict[str, set[uuid.UUID]] = defaultdict(set)
-        for entity_type, entity_id in touched:
-            by_type[entity_type].add(entity_id)
-        moved = projector.project(self.school, by_type)
+        moved = projector.project(self.school, touched)
         if clashes := find_clashes(self.school, moved):
             raise KeysClash(clashes)
         self.moves = _joined(self.moves, moved) if self.moves else moved

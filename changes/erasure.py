@@ -27,6 +27,8 @@ from accounts.privileges import append_only_tables
 from . import registry
 from .deciding import Act, deciding
 from .models import Change, ChangeSet, Decision
+from .projector import Cell
+from .registry import EXISTS
 
 RULE = "erased by law"
 ERASED = "[erased]"
@@ -81,7 +83,7 @@ def erase_record(
     records = with_dependents(entity_type, entity_id)
     changes = Change.objects.filter(entity_id__among={one for _, one in records})
     with _without_guards(), _erasing(school, ordered_by, why, entity_id) as act:
-        touched = list(records)
+        touched = [(kind, one, EXISTS) for kind, one in records]
         act.exclude(list(changes.values_list("pk", flat=True)))
         erased.changes = changes.update(value=None, old_value=None, refers_to=None, salt=None)
         for tracked in registry.in_order():
@@ -108,7 +110,7 @@ def erase_user(user: User, *, ordered_by: str, why: str) -> Erased:
             _without_guards(),
             _erasing(member.school, ordered_by, why, user.pk) as act,
         ):
-            touched: list[tuple[str, uuid.UUID]] = []
+            touched: list[Cell] = []
             origin = {"ip": None, "user_agent": "", "session": ""}
             of_school = {"school": member.school}
             erased.changes += Change.objects.filter(author_id=user.pk, **of_school).update(
@@ -134,9 +136,9 @@ def erase_user(user: User, *, ordered_by: str, why: str) -> Erased:
     return erased
 
 
-def _scrub(words: Collection[str], school: School, touched: list[tuple[str, uuid.UUID]]) -> int:
+def _scrub(words: Collection[str], school: School, touched: list[Cell]) -> int:
     """Replace words in every text of a school's tables, which are found in the catalogue; in the
-    ledger with the salt. Add the records whose values were among them to ``touched``, for the
+    ledger with the salt. Add the cells whose values were among them to ``touched``, for the
     projector, and return how many rows were changed."""
     rows = 0
     for word in sorted(words, key=len, reverse=True):
@@ -150,7 +152,7 @@ def _scrub_table(
     columns: list[tuple[str, str]],
     word: str,
     school: School,
-    touched: list[tuple[str, uuid.UUID]],
+    touched: list[Cell],
 ) -> int:
     is_change = table == Change._meta.db_table
     sets: list[sql.Composable] = []
@@ -173,7 +175,7 @@ def _scrub_table(
         sql.Identifier(table),
         sql.SQL(", ").join(sets),
         sql.SQL(" or ").join(finds),
-        sql.SQL("returning entity_type, entity_id" if is_change else ""),
+        sql.SQL("returning entity_type, entity_id, field" if is_change else ""),
     )
     with connection.cursor() as cursor:
         cursor.execute(

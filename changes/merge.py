@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from accounts.models import Membership, School
 from accounts.origin import Origin
 
-from . import judgement, registry
+from . import judgement, projector, registry
 from .deciding import Act, AlreadyDone, KeysClash, deciding, lock_authors, rehearsing
 from .judgement import Judged
 from .models import Change, ChangeSet, Decision
@@ -407,7 +407,7 @@ def _approve_what_waits(
         raise NotApproved(refused)
     tell_rules(act, approved, approved=True)
     act.approve(approved)
-    _project(act, [(tracked.entity_type, duplicate_id), *_records_of(approved)])
+    _project(act, [(tracked.entity_type, duplicate_id, EXISTS), *_records_of(approved)])
     return approved
 
 
@@ -433,15 +433,16 @@ def _point_and_copy(
     return own, at_once
 
 
-def _project(act: Act, touched: Iterable[tuple[str, uuid.UUID]]) -> None:
+def _project(act: Act, touched: Iterable[projector.Cell]) -> None:
     try:
         act.project(touched)
     except KeysClash as clash:
         raise CannotMerge(f"{clash}. Decide on these first, then merge.") from clash
 
 
-def _records_of(judged: Iterable[Judged]) -> list[tuple[str, uuid.UUID]]:
-    return [(j.entity_type, j.entity_id) for j in judged]
+def _records_of(judged: Iterable[Judged]) -> list[tuple[str, uuid.UUID, str]]:
+    """Return what is to be projected: whole records, for other cells of them were set aside."""
+    return [(j.entity_type, j.entity_id, EXISTS) for j in judged]
 
 
 def _token(merged: Merged, approved: Iterable[Judged], excluded: Iterable[uuid.UUID]) -> str:

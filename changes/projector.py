@@ -5,13 +5,18 @@ each entity type, parents first, one statement folds the ledger, compares the re
 deletes and upserts what differs, and returns the cells that moved. References between tracked
 tables are deferred meanwhile; the database judges the result as a whole when the act is sealed.
 
+Whether a record stands is decided by the whole of it: that it exists, and what it refers to. Any
+other cell moves by itself, so where only such were touched only these are folded.
+
 Call everything here inside a school.
 """
 
 import dataclasses
 import json
+import math
 import uuid
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -48,24 +53,27 @@ class Verification:
         return not self.differences
 
 
-def project(school: School, touched: Mapping[str, Collection[uuid.UUID]]) -> list[Move]:
-    """Bring the touched entities to what the ledger says, and with each that came or went those
+Cell = tuple[str, uuid.UUID, str]
+"""An entity type, the id of an entity, and a field."""
+
+
+def project(school: School, touched: Iterable[Cell]) -> list[Move]:
+    """Bring the touched cells to what the ledger says, and with each record that came or went those
     that refer to it: they stand or fall with it, or lose an optional reference.
 
-    ``touched`` maps entity types to ids. Call holding the school's lock. Returns the cells that
-    moved.
+    Call holding the school's lock. Returns the cells that moved.
     """
-    return _write(school, {kind: set(ids) for kind, ids in touched.items()})
+    return _write(school, _by_type(touched))
 
 
-def foresee(school: School, touched: Mapping[str, Collection[uuid.UUID]]) -> list[Move]:
+def foresee(school: School, touched: Iterable[Cell]) -> list[Move]:
     """Return what ``project`` would move, for a preview, which takes back what is written here.
 
     Where values merely change nothing is written, which is half of the work. Where a record comes
     or goes, or a natural key moves, what follows from it is read from the tables: from there on
     this is ``project``.
     """
-    return _write(school, {kind: set(ids) for kind, ids in touched.items()}, only_look=True)
+    return _write(school, _by_type(touched), only_look=True)
 
 
 def rebuild(school: School) -> list[Move]:
@@ -88,7 +96,8 @@ def verify(school: School) -> Verification:
         cursor.execute(_BY_HASH)
         for tracked in registry.in_order():
             parameters = _parameters(school, tracked, None)
-            cursor.execute(_with_target(tracked, every=True) + _select_moves(tracked), parameters)
+            moves = _select_moves(tracked, tracked.fields)
+            cursor.execute(_with_target(tracked, every=True) + moves, parameters)
             differences += [Move(tracked.entity_type, *row) for row in cursor.fetchall()]
             cursor.execute(_with_target(tracked, every=True) + _COUNT_SUSPENDED, parameters)
             suspended += cursor.fetchone()[0]
@@ -105,34 +114,92 @@ _AS_IT_COMES = "set local enable_nestloop to default"
 _COUNT_SUSPENDED = "select (select count(*) from docs) - (select count(*) from target)"
 
 
-def _write(
-    school: School, touched: dict[str, set[uuid.UUID]] | None, *, only_look: bool = False
-) -> list[Move]:
-    """Project these entities, or all of the school's; parents before those that refer to them.
+_Touched = dict[str, dict[uuid.UUID, set[str]]]  # by type and id, the fields
+
+
+def _by_type(touched: Iterable[Cell]) -> _Touched:
+    fields: _Touched = defaultdict(lambda: defaultdict(set))
+    for entity_type, entity_id, field in touched:
+        fields[entity_type][entity_id].add(field)
+    return fields
+
+
+class _Fold(NamedTuple):
+    """Some records of a type: how many, and the statement that folds them, up to what is done with
+    ``compared``; how that is written; what moved."""
+
+    size: float
+    target: str
+    write: str
+    moves: str
+    parameters: dict[str, Any]
+
+
+def _write(school: School, touched: _Touched | None, *, only_look: bool = False) -> list[Move]:
+    """Project these cells, or all of the school's; parents before those that refer to them.
     ``only_look``: write nothing, as long as nothing follows from what moves."""
     moves: list[Move] = []
     with connection.cursor() as cursor:
         cursor.execute("set constraints all deferred")
         cursor.execute("select set_config(%s, 'on', true)", [PROJECTOR_SETTING])
         for tracked in registry.in_order():
-            ids = None if touched is None else list(touched.get(tracked.entity_type, ()))
-            if ids is not None and not ids:
-                continue
-            cursor.execute(_BY_HASH if ids is None or len(ids) > _FEW else _AS_IT_COMES)
-            parameters = _parameters(school, tracked, ids)
-            target = _with_target(tracked, every=ids is None)
-            writing = f"{target}, {_delete_and_upsert(tracked)} {_select_moves(tracked)}"
-            cursor.execute(target + _select_moves(tracked) if only_look else writing, parameters)
-            moved = [Move(tracked.entity_type, *row) for row in cursor.fetchall()]
-            if only_look and not _followed(tracked).isdisjoint(m.field for m in moved):
-                only_look = False
-                cursor.execute(writing, parameters)
-            moves += moved
-            if touched is not None:
-                _add_dependents(school, touched, [m.entity_id for m in moved if m.field == EXISTS])
+            for fold in _folds(school, tracked, touched):
+                cursor.execute(_BY_HASH if fold.size > _FEW else _AS_IT_COMES)
+                writing = f"{fold.target}, {fold.write} {fold.moves}"
+                cursor.execute(fold.target + fold.moves if only_look else writing, fold.parameters)
+                moved = [Move(tracked.entity_type, *row) for row in cursor.fetchall()]
+                if only_look and not _followed(tracked).isdisjoint(m.field for m in moved):
+                    only_look = False
+                    cursor.execute(writing, fold.parameters)
+                moves += moved
+                if touched is not None:
+                    came_or_went = [m.entity_id for m in moved if m.field == EXISTS]
+                    _add_dependents(school, touched, came_or_went)
         cursor.execute(_AS_IT_COMES)
         cursor.execute("select set_config(%s, 'off', true)", [PROJECTOR_SETTING])
     return moves
+
+
+def _folds(school: School, tracked: Tracked, touched: _Touched | None) -> Iterator[_Fold]:
+    """Return what is to be folded of one type: records whole, and cells that move alone."""
+    if touched is None:
+        yield _of_records(school, tracked, None)
+        return
+    fields_of = touched.get(tracked.entity_type, {})
+    alone = {f.name for f in tracked.fields.values() if not f.references_entity}
+    whole: list[uuid.UUID] = []
+    cells: dict[str, list[uuid.UUID]] = defaultdict(list)
+    for each, names in fields_of.items():
+        if names <= alone:
+            for name in names:
+                cells[name].append(each)
+        else:
+            whole.append(each)
+    if whole:
+        yield _of_records(school, tracked, whole)
+    if cells:
+        yield _of_cells(school, tracked, cells)
+
+
+def _of_records(school: School, tracked: Tracked, ids: list[uuid.UUID] | None) -> _Fold:
+    return _Fold(
+        math.inf if ids is None else len(ids),
+        _with_target(tracked, every=ids is None),
+        _delete_and_upsert(tracked),
+        _select_moves(tracked, tracked.fields),
+        _parameters(school, tracked, ids),
+    )
+
+
+def _of_cells(school: School, tracked: Tracked, cells: Mapping[str, list[uuid.UUID]]) -> _Fold:
+    names = list(cells)
+    return _Fold(
+        0,  # each head is looked up by its index
+        _with_heads(tracked, names),
+        _update(tracked, names),
+        _select_moves(tracked, names),
+        {"school": school.pk} | {f"ids_{name}": lookups.array(ids) for name, ids in cells.items()},
+    )
 
 
 def _followed(tracked: Tracked) -> set[str]:
@@ -141,9 +208,7 @@ def _followed(tracked: Tracked) -> set[str]:
     return {EXISTS}.union(*tracked.natural_keys)
 
 
-def _add_dependents(
-    school: School, touched: dict[str, set[uuid.UUID]], came_or_went: list[uuid.UUID]
-) -> None:
+def _add_dependents(school: School, touched: _Touched, came_or_went: list[uuid.UUID]) -> None:
     """Add what was ever approved to refer to records that came or went. References point to types
     that were registered before, so what is added is still to be projected."""
     if not came_or_went:
@@ -151,13 +216,13 @@ def _add_dependents(
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            select distinct entity_type, entity_id from changes_change
+            select distinct entity_type, entity_id, field from changes_change
             where school_id = %s and refers_to = any(%s::uuid[]) and status = 'approved'
             """,
             [school.pk, lookups.array(came_or_went)],
         )
-        for entity_type, entity_id in cursor.fetchall():
-            touched.setdefault(entity_type, set()).add(entity_id)
+        for entity_type, entity_id, field in cursor.fetchall():
+            touched[entity_type][entity_id].add(field)
 
 
 def _parameters(school: School, tracked: Tracked, ids: list[uuid.UUID] | None) -> dict[str, Any]:
@@ -269,6 +334,93 @@ def _with_target(tracked: Tracked, *, every: bool) -> str:
     )
 
 
+def _with_heads(tracked: Tracked, names: Collection[str]) -> str:
+    """Return the common table expression ``compared`` of records of which only cells of these
+    fields were touched: what stands in them, and the value of each cell's head. A record that is in
+    no table stays out of it, for none of these cells brings it there."""
+    head = sql.SQL(
+        "bool_or(field = {name}) as {touched}, max(value) filter (where field = {name}) as {column}"
+    )
+    value = sql.SQL(
+        "t.{column} as {was}, case when g.{touched} then coalesce(g.{column}, {blank})::{kind}"
+        " else t.{column} end as {now}"
+    )
+    ids = "select unnest({}::uuid[]) as id, {} as field"
+    touched, heads, values = [], [], []
+    for field in (tracked.field(name) for name in names):
+        parts: dict[str, sql.Composable] = {
+            "name": sql.Literal(field.name),
+            "column": sql.Identifier(field.column),
+            "touched": sql.Identifier("touched_" + field.column),
+            "was": sql.Identifier("was_" + field.column),
+            "now": sql.Identifier("now_" + field.column),
+            "blank": sql.Literal(field.blank),
+            "kind": sql.SQL(_column_type(tracked, field.column)),
+        }
+        parameter = sql.Placeholder(f"ids_{field.name}")
+        touched.append(sql.SQL(ids).format(parameter, sql.Literal(field.name)))
+        heads.append(head.format(**parts))
+        values.append(value.format(**parts))
+    return (
+        sql.SQL(
+            """
+            with cells as materialized (
+                select n.id, n.field, head.value
+                from ({touched}) n
+                left join lateral (
+                    select c.value from changes_change c
+                    where c.school_id = %(school)s and c.entity_id = n.id and c.field = n.field
+                      and c.status = 'approved'
+                      and not exists (
+                          select from changes_exclusion x
+                          where x.school_id = %(school)s and x.change_id = c.id
+                            and x.lifted_by_id is null)
+                    order by c.position desc limit 1) head on true
+            ), target as materialized (
+                select id, {heads} from cells group by id
+            ), compared as materialized (
+                select t.id as was_id, t.id as now_id, {values}
+                from target g join {table} t on t.school_id = %(school)s and t.id = g.id
+            )
+            """
+        )
+        .format(
+            touched=sql.SQL(" union all ").join(touched),
+            heads=sql.SQL(", ").join(heads),
+            values=sql.SQL(", ").join(values),
+            table=sql.Identifier(tracked.table),
+        )
+        .as_string(None)
+    )
+
+
+def _column_type(tracked: Tracked, column: str) -> str:
+    field = next(f for f in tracked.model._meta.concrete_fields if f.column == column)
+    return str(field.db_type(connection))
+
+
+def _update(tracked: Tracked, names: Collection[str]) -> str:
+    columns = [tracked.field(name).column for name in names]
+    return (
+        sql.SQL(
+            """
+            updated as (
+                update {table} t set {assigned} from compared c
+                where t.school_id = %(school)s and t.id = c.was_id
+                  and ({was}) is distinct from ({now})
+            )
+            """
+        )
+        .format(
+            table=sql.Identifier(tracked.table),
+            assigned=_listed("{} = c.{}", columns, prefix="now_"),
+            was=_listed("c.{1}", columns, prefix="was_"),
+            now=_listed("c.{1}", columns, prefix="now_"),
+        )
+        .as_string(None)
+    )
+
+
 def _delete_and_upsert(tracked: Tracked) -> str:
     columns = _columns(tracked)
     return (
@@ -298,14 +450,14 @@ def _delete_and_upsert(tracked: Tracked) -> str:
     )
 
 
-def _select_moves(tracked: Tracked) -> str:
+def _select_moves(tracked: Tracked, names: Collection[str]) -> str:
     cells = [
         sql.SQL("({name}, nullif(c.{was}::text, ''), nullif(c.{now}::text, ''))").format(
             name=sql.Literal(field.name),
             was=sql.Identifier("was_" + field.column),
             now=sql.Identifier("now_" + field.column),
         )
-        for field in tracked.fields.values()
+        for field in (tracked.field(name) for name in names)
     ]
     return (
         sql.SQL(

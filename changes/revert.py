@@ -359,10 +359,9 @@ def _ids(written: Iterable[str]) -> list[uuid.UUID]:
 
 
 def _project(act: Act, shown: Preview) -> None:
-    touched: dict[str, set[uuid.UUID]] = defaultdict(set)
-    for line in shown.lines:
-        if line.ticked:
-            touched[line.entity_type].add(line.entity_id)
+    touched = [
+        (line.entity_type, line.entity_id, line.field) for line in shown.lines if line.ticked
+    ]
     act.moves = project(act.school, touched)
 
 
@@ -452,10 +451,7 @@ def _carry_out(act: Act, plan: _Plan, *, bring: Callable[..., list[Move]] = proj
         act.exclude(plan.own)
     else:
         act.exclude(plan.ticked)
-    by_type: dict[str, set[uuid.UUID]] = defaultdict(set)
-    for entity_type, entity_id in entities:
-        by_type[entity_type].add(entity_id)
-    act.moves = bring(act.school, by_type)
+    act.moves = bring(act.school, [(*entity, EXISTS) for entity in entities])
     return _shown(
         plan,
         act.moves,

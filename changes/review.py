@@ -388,7 +388,7 @@ def _settle(act: Act, judged: Sequence[Judged], *, what_can_be: bool) -> list[Ju
             with transaction.atomic():
                 tell_rules(act, passing, approved=True)
                 act.approve(passing)
-                act.project((j.entity_type, j.entity_id) for j in passing)
+                act.project((j.entity_type, j.entity_id, j.field) for j in passing)
                 bring_along(act)
                 act.leave_effects()
             return passing
@@ -455,7 +455,7 @@ def bring_along(act: Act) -> None:
     act.brought = load(act, [change.pk for change in own.changes])
     tell_rules(act, act.brought, approved=True)
     act.approve(act.brought)
-    act.project((each.entity_type, each.entity_id) for each in act.brought)
+    act.project((each.entity_type, each.entity_id, each.field) for each in act.brought)
 
 
 def tell_rules(act: Act, judged: Sequence[Judged], *, approved: bool) -> None:

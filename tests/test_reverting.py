@@ -50,6 +50,35 @@ def enrolled(people: Cast, student, by: Person):
     return enrolment
 
 
+# Cells. -------------------------------------------------------------------------------------------
+
+
+def test_cells_of_every_kind_are_moved_alone_and_fall_back_to_nothing(inside):
+    made = {
+        "term": inside.t1.creates("term"),
+        "course": inside.t1.creates("course"),
+        "student": inside.t1.creates("student"),
+    }
+    inside.a.approves(*inside.open_of(*made.values()))
+    before = inside.tables()
+    typed = {
+        "term": {"name": "Spring", "starts_on": "2027-01-11"},
+        "course": {"code": "CHE", "title": "Chemistry", "credits": "2.5"},
+        "student": {"number": "7", "family_name": "Park", "birth_date": "2011-05-30"},
+    }
+    for entity_type, values in typed.items():
+        saved = inside.v.changes_cell(entity_type, made[entity_type], **values)
+        inside.a.approves(*saved.changes)
+    inside.v.changes_cell("section", inside.section, capacity="12", room=None)
+    inside.a.approves(*inside.open_of(inside.section))
+    assert inside.is_equal()
+    assert Student.objects.get(pk=made["student"]).birth_date == dt.date(2011, 5, 30)
+    section = Section.objects.get(pk=inside.section)
+    assert (section.capacity, section.room_id) == (12, None)
+    inside.b.reverts(inside.v)
+    assert inside.tables() == before
+
+
 # Marks. -------------------------------------------------------------------------------------------
 
 
