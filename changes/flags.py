@@ -5,6 +5,7 @@ Flags stop nothing: they say in words what who decides should know, and keep wha
 changes. Call inside a school.
 """
 
+import contextlib
 import dataclasses
 import datetime as dt
 import uuid
@@ -13,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from django.db import connection, models
+from django.db.models import Count
 
 from accounts.models import AuditLog, Membership, School
 from accounts.origin import Network, network_of
@@ -67,14 +69,28 @@ def marks_on(school: School, judged: Sequence[Judged], *, by: Membership) -> Mar
     ``by``: who looks, since nobody approves their own correction. ``judged`` are left as they are.
     """
     found: dict[uuid.UUID, dict[Flag, list[str]]] = defaultdict(dict)
-    afresh = [dataclasses.replace(j, by=by, refusal=None, insisted=False) for j in judged]
-    for change_id, flag, sentence in _all(school, afresh):
-        if not any(sentence in said for said in found[change_id].values()):
-            found[change_id].setdefault(flag, []).append(sentence)
+    with _judged_afresh(judged, by=by):
+        for change_id, flag, sentence in _all(school, judged):
+            if not any(sentence in said for said in found[change_id].values()):
+                found[change_id].setdefault(flag, []).append(sentence)
     return {
         change_id: [_mark(flag, told[flag]) for flag in Flag if flag in told]
         for change_id, told in found.items()
     }
+
+
+@contextlib.contextmanager
+def _judged_afresh(judged: Sequence[Judged], *, by: Membership) -> Iterator[None]:
+    """Let changes be judged as ``by`` would decide on them, and leave them as they were. (To copy
+    them takes a quarter of the time that the queue takes.)"""
+    before = [(each, each.by, each.refusal, each.insisted) for each in judged]
+    for each in judged:
+        each.by, each.refusal, each.insisted = by, None, False
+    try:
+        yield
+    finally:
+        for each, decider, refusal, insisted in before:
+            each.by, each.refusal, each.insisted = decider, refusal, insisted
 
 
 def merged(marks: Iterable[Mark]) -> tuple[Mark, ...]:
@@ -82,7 +98,7 @@ def merged(marks: Iterable[Mark]) -> tuple[Mark, ...]:
     told: dict[Flag, list[str]] = {}
     for mark in marks:
         told.setdefault(mark.flag, []).append(mark.sentence)
-    return tuple(_mark(flag, told[flag]) for flag in Flag if flag in told)
+    return tuple(_mark(flag, told[flag]) for flag in Flag if flag in told) if told else ()
 
 
 def _mark(flag: Flag, sentences: Iterable[str]) -> Mark:
@@ -160,9 +176,16 @@ def _refused(school: School, some: Sequence[Judged]) -> Told:
 
 
 def _rivals(judged: Sequence[Judged]) -> Told:
-    cells = {(j.entity_id, j.field) for j in judged}
     proposed: dict[tuple[uuid.UUID, str], list[tuple[uuid.UUID, str | None]]] = defaultdict(list)
-    rows = Change.objects.filter(entity_id__among={entity_id for entity_id, _ in cells}).open()
+    waiting = Change.objects.filter(
+        entity_id__among={j.entity_id for j in judged},
+        status=Change.Status.PROVISIONAL,
+        kind=Change.Kind.VALUE,
+    )
+    # Most cells wait by one author only, whatever they typed over: of these nothing is looked up.
+    authors = waiting.values("entity_id", "field").annotate(of=Count("author_id", distinct=True))
+    contested = set(authors.filter(of__gt=1).values_list("entity_id", flat=True))
+    rows = waiting.filter(entity_id__among=contested).open()
     for entity_id, field, author_id, value in rows.values_list(
         "entity_id", "field", "author_id", "value"
     ):

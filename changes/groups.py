@@ -189,7 +189,8 @@ def heaps(items: Iterable[Item]) -> list[Heap]:
 
 def kinds(items: Iterable[Item]) -> list[tuple[str, str]]:
     """Return the kinds of these items, each with what people call it."""
-    return sorted({(item.kind, _kind_label(item.kind)) for item in items}, key=lambda k: k[1])
+    found = {item.kind for item in items}
+    return sorted(((kind, _kind_label(kind)) for kind in found), key=lambda k: k[1])
 
 
 def _kind_label(kind: str) -> str:
