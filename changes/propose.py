@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from django.db import connection
-from django.db.models import Max
 from psycopg import sql
 
 from accounts.ids import new_id
@@ -20,7 +19,7 @@ from accounts.in_school import Frozen, Refused
 from accounts.models import Membership
 from accounts.origin import Origin
 
-from . import overlay, registry, seal, vanishing
+from . import lookups, overlay, registry, seal, vanishing
 from .models import Change, ChangeSet
 from .registry import EXISTS, FALSE, TRUE, Invalid, Tracked
 
@@ -46,8 +45,9 @@ class Draft:
             and is kept, otherwise it is dropped.
         reason: why, where a standing grade changes.
 
-    ``value`` (canonical), ``refused`` (a sentence, or None), ``two_people``, ``seen`` and
-    ``withdraws`` (it takes the author's open change back) are filled in by propose and the rules.
+    ``value`` (canonical), ``refused`` (a sentence, or None), ``two_people``, ``record`` (as its
+    author sees it, or None), ``seen`` (the cell of it) and ``withdraws`` (it takes the author's
+    open change back) are filled in by propose and the rules.
     """
 
     entity_type: str
@@ -61,6 +61,7 @@ class Draft:
     refused: str | None = None
     two_people: bool = False
     withdraws: bool = False
+    record: overlay.Record | None = None
     seen: overlay.Cell = dataclasses.field(default_factory=overlay.Cell)
     change_id: uuid.UUID = dataclasses.field(default_factory=new_id)
 
@@ -369,15 +370,11 @@ def _look(drafts: Sequence[Draft], by: Membership, may_name: set[uuid.UUID]) -> 
     """Fill in what the author sees; refuse cells of records that they cannot know of, and
     creations under an id that was ever used, whoever did: which one it was is not said."""
     created = {(d.entity_type, d.entity_id) for d in drafts if d.creates}
-    used = set(
-        Change.objects.filter(entity_id__in=[each for _, each in created]).values_list(
-            "entity_id", flat=True
-        )
-    )
+    used = _ever_used({each for _, each in created}) if created else set()
     for tracked, some in _by_type(drafts):
         records = overlay.see(tracked.entity_type, {d.entity_id for d in some}, by=by)
         for draft in some:
-            record = records.get(draft.entity_id)
+            record = draft.record = records.get(draft.entity_id)
             if record is not None:
                 draft.seen = record.cell(draft.field)
             if draft.entity_id in may_name:
@@ -398,13 +395,16 @@ def _look(drafts: Sequence[Draft], by: Membership, may_name: set[uuid.UUID]) -> 
                 draft.refuse(f"This {tracked.label} was not approved yet: withdraw it instead.")
 
 
+def _ever_used(entity_ids: set[uuid.UUID]) -> set[uuid.UUID]:
+    about = Change.objects.filter(entity_id__among=entity_ids)
+    return set(about.values_list("entity_id", flat=True))
+
+
 def _check_bases(drafts: Sequence[Draft]) -> None:
     """A base is a change of the same cell that was approved once: never one's own provisional
     value, and never a way to learn of somebody else's."""
     named = {d.base: d for d in drafts if isinstance(d.base, uuid.UUID) and d.base != d.seen.head}
-    known = {
-        c.pk: c for c in Change.objects.filter(pk__in=named.keys(), status=Change.Status.APPROVED)
-    }
+    known = _approved_once(named.keys()) if named else {}
     for draft in drafts:
         if draft.base is CURRENT or draft.base == draft.seen.head:
             draft.base = draft.seen.head
@@ -418,6 +418,11 @@ def _check_bases(drafts: Sequence[Draft]) -> None:
             base_value = base.value
         # What the page showed, not what stands by now: the difference is what a conflict is.
         draft.seen = dataclasses.replace(draft.seen, standing=base_value)
+
+
+def _approved_once(change_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Change]:
+    approved = Change.objects.filter(pk__among=change_ids, status=Change.Status.APPROVED)
+    return {change.pk: change for change in approved}
 
 
 def _check_references(
@@ -533,15 +538,14 @@ def last_numbers(
 ) -> dict[tuple[uuid.UUID, str], int]:
     """Return the highest number that an author has used per cell. Holds their membership's lock."""
     numbers: dict[tuple[uuid.UUID, str], int] = defaultdict(int)
-    rows = (
-        Change.objects.filter(entity_id__in=list(entity_ids))
-        .proposed_by(author_id)
-        .values("entity_id", "field")
-        .annotate(last=Max("number"))
-        .values_list("entity_id", "field", "last")
-    )
-    for entity_id, field, last in rows:
-        numbers[entity_id, field] = last
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select entity_id, field, max(number) from changes_change"
+            " where author_id = %s and entity_id = any(%s::uuid[]) group by entity_id, field",
+            [author_id, lookups.array(entity_ids)],
+        )
+        for entity_id, field, last in cursor.fetchall():
+            numbers[entity_id, field] = last
     return numbers
 
 

@@ -118,6 +118,8 @@ def of_instructor(instructor: User) -> dict[uuid.UUID, dt.date]:
 
 def until_of_classes(classes: Collection[Taught]) -> dict[uuid.UUID, dt.date]:
     """Return until when the window is extended for each class for which it is: one statement."""
+    if not classes:
+        return {}
     rows = _latest(
         Q(section_id__in={each.section_id for each in classes})
         | Q(

@@ -47,7 +47,7 @@ class MarkRules(Rules):
     def clean(
         self, drafts: Sequence[Draft], *, by: Membership, at: dt.datetime, among: Sequence[Draft]
     ) -> None:
-        sections = _sections_as_seen(drafts, by)
+        sections = _sections_as_seen(drafts)
         classes = _classes({each for some in sections.values() for each in some}, among, by=by)
         for draft in drafts:
             involved = [classes[each] for each in sections[draft.entity_id] if each in classes]
@@ -58,6 +58,8 @@ class MarkRules(Rules):
 
     def need_two_people(self, drafts: Sequence[Draft]) -> None:
         graded = [draft for draft in drafts if draft.field == "grade"]
+        if not graded:
+            return
         standing = corrections.standing({draft.entity_id for draft in graded})
         for draft in graded:
             if draft.value == standing.get(draft.entity_id, draft.value):
@@ -71,7 +73,8 @@ class MarkRules(Rules):
                 )
 
     def proposed(self, drafts: Sequence[Draft], *, by: Membership, at: dt.datetime) -> None:
-        corrections.submit([d for d in drafts if d.two_people], by=by, at=at)
+        if correcting := [d for d in drafts if d.two_people]:
+            corrections.submit(correcting, by=by, at=at)
 
     def reopened(self, copies: Sequence[Change]) -> None:
         corrections.submit_again(copies)
@@ -176,7 +179,7 @@ def closed_because(
     The window's days are the school's. A term without a window is open. ``extended_until``: the
     office lets marks of the class be entered until then, if that is later.
     """
-    if term is None:
+    if term is None or not (term.marks_open_on or term.marks_close_on):
         return None
     today = at.astimezone(zoneinfo.ZoneInfo(school.time_zone)).date()
     if term.marks_open_on and today < term.marks_open_on:
@@ -285,15 +288,13 @@ def _read(draft: Draft, scale: Scale | None) -> None:
             draft.refuse(str(invalid))
 
 
-def _sections_as_seen(drafts: Sequence[Draft], by: Membership) -> dict[uuid.UUID, list[uuid.UUID]]:
+def _sections_as_seen(drafts: Sequence[Draft]) -> dict[uuid.UUID, list[uuid.UUID]]:
     """Return the sections that each enrolment is about: the one that its author sees, and after
     it the one that they are just choosing."""
-    ids = {draft.entity_id for draft in drafts}
-    records = overlay.see("enrollment", ids, by=by)
-    sections: dict[uuid.UUID, list[uuid.UUID]] = {each: [] for each in ids}
-    for each, record in records.items():
-        if section := record.reference("section"):
-            sections[each].append(section)
+    sections: dict[uuid.UUID, list[uuid.UUID]] = {}
+    for draft in drafts:
+        section = draft.record.reference("section") if draft.record else None
+        sections[draft.entity_id] = [section] if section else []
     for draft in drafts:
         if draft.field == "section" and draft.value:
             sections[draft.entity_id].append(uuid.UUID(draft.value))
@@ -340,8 +341,13 @@ def _classes(
             its[cell.field] = uuid.UUID(cell.value) if cell.value else None
     known_scales = scales(its["scale"] for its in said.values() if its["scale"])
     terms = Term.objects.in_bulk({its["term"] for its in said.values() if its["term"]})
+    closing = {each.pk for each in terms.values() if each.marks_close_on}
     extended = extensions.until_of_classes(
-        [extensions.Taught(each, its["term"], its["instructor"]) for each, its in said.items()]
+        [
+            extensions.Taught(each, its["term"], its["instructor"])
+            for each, its in said.items()
+            if its["term"] in closing
+        ]
     )
     return {
         each: _Class(
