@@ -99,10 +99,7 @@ def _parents(tracked: Tracked, belongs: Field, entities: Collection[str]) -> dic
 
 def _titles(keys: Iterable[str]) -> Mapping[str, str]:
     """Return what people call these groups."""
-    plurals = {
-        each.entity_type: str(each.model._meta.verbose_name_plural).capitalize()
-        for each in registry.in_order()
-    }
+    plurals = {each.entity_type: f"{each.label}s".capitalize() for each in registry.in_order()}
     records = {
         key: (entity_type, uuid.UUID(entity))
         for key in keys

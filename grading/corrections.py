@@ -177,14 +177,20 @@ def write_moved(act: Act, moves: Sequence[Move]) -> None:
             decision_id=act.id, field=EXISTS, value=FALSE
         ).select_related("change_set")
     }
-    rows: dict[_Why, list[Move]] = defaultdict(list)
+    rows: dict[_Why, list[Move]] = {}
+    # What moved for the same cause, and as far, has one reason: of 50,000 marks mostly all.
+    alike: dict[tuple[uuid.UUID | None, bool], list[Move]] = {}
     for move in moves:
         if move.entity_id in told:
             continue
         if move.entity_id in typed and move.before is None:
             continue  # a first grade
         cause = vanishing.cause(move.entity_id, deletions.keys(), act.moves)
-        rows[_why(act, move, deletions[cause] if cause else None)].append(move)
+        kind = cause, move.after is None
+        if kind not in alike:
+            why = _why(act, move, deletions[cause] if cause else None)
+            alike[kind] = rows.setdefault(why, [])
+        alike[kind].append(move)
     if rows:
         _insert(act, rows)
     by_whom = {

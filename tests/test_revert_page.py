@@ -243,7 +243,7 @@ def go(client, page, to, **more):
 def test_very_many_lines_come_in_groups_that_are_opened(office, many):
     people = many
     page = ask(office, people)
-    assert heaps(page) == {"BIO-2": (3, 3), "Students": (1, 1)}
+    assert heaps(page) == {"BIO-2": (3, 3), "Pupils": (1, 1)}
     assert told(page) == {}
     group = f"section-{people.section}"
     opened = go(office, page, f"1 {group}")
@@ -263,7 +263,7 @@ def test_what_is_unticked_is_carried_from_page_to_page_and_then_kept(office, man
     ]
     second = go(office, opened, f"2 {group}", tick=ticked)
     groups = go(office, second, "1")
-    assert heaps(groups) == {"BIO-2": (2, 3), "Students": (1, 1)}
+    assert heaps(groups) == {"BIO-2": (2, 3), "Pupils": (1, 1)}
     again = go(office, groups, f"1 {group}")
     assert told(again)["Abbott, Ada in BIO-2"][1] == Kind.KEPT
     done = office.post(EXECUTE, Form(groups, "token").data(reason="part of it"))
@@ -278,13 +278,13 @@ def test_a_group_is_unticked_at_once_and_ticked_again(office, many):
     people = many
     page = ask(office, people)
     without = go(office, page, "1", tick=["group:student"])
-    assert heaps(without) == {"BIO-2": (0, 3), "Students": (1, 1)}
+    assert heaps(without) == {"BIO-2": (0, 3), "Pupils": (1, 1)}
     # Of a group that is left as it is one line is ticked all the same.
     opened = go(office, without, f"1 section-{people.section}")
     assert {row[1] for row in told(opened).values()} == {Kind.KEPT}
     key = next(k for _, k in Form(opened, "token").boxes if str(people.marks[0]) in k)
     one = go(office, opened, "1", tick=[key])
-    assert heaps(one) == {"BIO-2": (1, 3), "Students": (1, 1)}
+    assert heaps(one) == {"BIO-2": (1, 3), "Pupils": (1, 1)}
     assert office.post(EXECUTE, Form(one, "token").data(reason="x")).status_code == 302
     assert grades(people) == ["60", "56", "71"]
     with enter(people.school):
@@ -298,7 +298,7 @@ def test_what_others_built_on_comes_first_and_is_not_ticked_with_its_group(offic
         eve = Student.objects.get(family_name="Evans")
         people.t1.enrols(eve.pk, people.section)
     page = ask(office, people)
-    assert heaps(page) == {"Students": (0, 1), "BIO-2": (3, 3)}
+    assert heaps(page) == {"Pupils": (0, 1), "BIO-2": (3, 3)}
     html = " ".join(page.content.decode().split())
     assert "1 record, kept unless you open the group and tick it" in html
     ticked = [key for name, key in Form(page, "token").boxes if name == "tick"]
@@ -306,7 +306,7 @@ def test_what_others_built_on_comes_first_and_is_not_ticked_with_its_group(offic
     assert heaps(go(office, page, "1", tick=ticked)) == heaps(page)
     opened = go(office, page, "1 student")
     (key,) = [key for name, key in Form(opened, "token").boxes if name == "tick"]
-    assert heaps(go(office, opened, "1", tick=[key])) == {"Students": (1, 1), "BIO-2": (3, 3)}
+    assert heaps(go(office, opened, "1", tick=[key])) == {"Pupils": (1, 1), "BIO-2": (3, 3)}
 
 
 def test_unticking_a_group_and_acting_at_once_shows_it_first(office, many):
@@ -326,7 +326,7 @@ def test_lifting_very_many_is_chosen_by_group_too(office, client, many):
     client.force_login(people.b.user)
     path = f"/office/revert/{decision.number}/lift/"
     page = client.get(path)
-    assert heaps(page) == {"BIO-2": (3, 3), "Students": (1, 1)}
+    assert heaps(page) == {"BIO-2": (3, 3), "Pupils": (1, 1)}
     form = Form(client.post(path, Form(page, "token").data(tick=["group:student"])), "token")
     assert client.post(form.action, form.data(reason="only the pupil")).status_code == 302
     assert grades(people) == ["60", "56", "71"]
