@@ -21,19 +21,21 @@ from .registry import EXISTS, FALSE, TRUE
 Cell = tuple[uuid.UUID, str]
 Typed = tuple[str, uuid.UUID]
 
-EXCLUDED = """exists (
-    select 1 from changes_exclusion x
-    join changes_decision made on made.school_id = x.school_id and made.id = x.decision_id
-    left join changes_decision lifted
-        on lifted.school_id = x.school_id and lifted.id = x.lifted_by_id
-    where x.school_id = {change}.school_id and x.change_id = {change}.id
-      and made.number <= {number} and (lifted.id is null or lifted.number > {number}))"""
-"""A condition: the change was excluded once the decision of this number was done."""
+EXCLUDED = """{change}.id in (
+    select x.change_id from changes_exclusion x
+    where x.school_id = %(school)s
+      and x.decision_id in (
+          select made.id from changes_decision made
+          where made.school_id = %(school)s and made.number <= {number})
+      and (x.lifted_by_id is null or x.lifted_by_id in (
+          select lifted.id from changes_decision lifted
+          where lifted.school_id = %(school)s and lifted.number > {number})))"""
+"""A condition: the change was excluded once the decision of this number was done. (By ``in``, which
+can only be a hash: to look each up takes a minute for tens of thousands.)"""
 
-DECIDED = """exists (
-    select 1 from changes_decision decided
-    where decided.school_id = {change}.school_id and decided.id = {change}.decision_id
-      and decided.number <= {number})"""
+DECIDED = """({change}.decision_id is not null and {change}.decision_id in (
+    select decided.id from changes_decision decided
+    where decided.school_id = %(school)s and decided.number <= {number}))"""
 """A condition: the change was approved, or declined, by then."""
 
 

@@ -1,5 +1,5 @@
-"""What an account of the office declined, so that it can be opened again when the account was
-misused. Call inside a school."""
+"""What an account of the office declined, so that it can be reopened when the account was misused.
+Call inside a school."""
 
 import uuid
 from collections.abc import Collection
@@ -41,8 +41,8 @@ def declined(criteria: Criteria) -> ChangeQuerySet:
 
 
 def to_reopen(changes: ChangeQuerySet) -> ChangeQuerySet:
-    """Return those that can be opened again: what is their author's last word on the cell. (What
-    was opened again already has a later one: its copy.)"""
+    """Return those that can be reopened: what is their author's last word on the cell. (What was
+    reopened already has a later one: its copy.)"""
     return changes.exclude(Exists(typed_later()))
 
 

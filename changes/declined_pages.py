@@ -1,5 +1,5 @@
-"""The office's page of what an account declined, from which it opens that again: proposed anew as
-it was, it waits in the queue once more."""
+"""The office's page of what an account declined, from which it reopens that: proposed anew as it
+was, it waits in the queue once more."""
 
 import uuid
 from typing import Any
@@ -27,7 +27,7 @@ CHANGES_ON_A_PAGE = 100
 
 
 class Why(forms.Form):
-    """The reason of who opens again what was declined."""
+    """The reason of who reopens what was declined."""
 
     reason = forms.CharField(
         max_length=2000,
@@ -49,22 +49,22 @@ def listed(request: MemberRequest) -> HttpResponseBase:
     found = declined(criteria)
     page = Paginator(found, CHANGES_ON_A_PAGE).get_page(request.GET.get("page"))
     ids = [each.pk for each in page]
-    open_again = set(to_reopen(found).filter(pk__among=ids).values_list("pk", flat=True))
+    can_reopen = set(to_reopen(found).filter(pk__among=ids).values_list("pk", flat=True))
     rest = request.GET.copy()
     rest.pop("page", None)
     context = {
         "criteria": criteria_words.in_words(criteria.as_json()),
         "page": page,
         "rest_of_query": rest.urlencode(),
-        "can": _lines(request, [each for each in ids if each in open_again]),
-        "cannot": _lines(request, [each for each in ids if each not in open_again]),
+        "can": _lines(request, [each for each in ids if each in can_reopen]),
+        "cannot": _lines(request, [each for each in ids if each not in can_reopen]),
     }
     return TemplateResponse(request, "changes/declined.html", context)
 
 
 @posted_or_back_to("admin:revert")
 def reopen(request: MemberRequest) -> HttpResponseBase:
-    """Ask why what is ticked is opened again; with a reason, do it."""
+    """Ask why what is ticked is reopened; with a reason, do it."""
     ids = [as_uuid(each) for value in request.POST.getlist("change") for each in value.split()]
     if not ids:
         messages.error(request, "Nothing was ticked, and nothing was done.")
@@ -88,7 +88,7 @@ def reopen(request: MemberRequest) -> HttpResponseBase:
     except (review.NotApproved, CannotProject, MayNotDecide) as refusal:
         return _ask(request, ids, why, trouble=refusal, status=409)
     said = "1 change waits" if len(copies) == 1 else f"{len(copies)} changes wait"
-    messages.success(request, f"Opened again: {said} in the queue as before it was declined.")
+    messages.success(request, f"Reopened: {said} in the queue as before it was declined.")
     return redirect("admin:review")
 
 

@@ -41,6 +41,9 @@ def revert_or_404(number: int) -> Decision:
     return decision
 
 
+WAITED = "awaiting approval"
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Excluded:
     """A change that a revert excluded, in words. ``was``: what it was until then; ``before`` and
@@ -60,6 +63,11 @@ class Excluded:
     @property
     def moved(self) -> bool:
         return self.before != self.after
+
+    @property
+    def waited(self) -> bool:
+        """Whether it waited, and so left the queue."""
+        return self.was == WAITED
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,8 +113,8 @@ class Account:
             .order_by("change_set__received_at", "id")
         )
 
-    def excluded(self, changes: Sequence[Change]) -> list[Excluded]:
-        """Return some of these changes in words."""
+    def excluded(self, changes: Sequence[Change], *, with_effects: bool = True) -> list[Excluded]:
+        """Return some of these changes in words; ``with_effects``, what was written beside each."""
         cells = {(each.entity_type, each.entity_id, each.field) for each in changes}
         moves = {(m.entity_id, m.field): m for m in self._compared(cells)}
         titles, texts = self._words(changes, moves.values())
@@ -117,7 +125,7 @@ class Account:
                 decision=self.decision, change__among=[each.pk for each in changes]
             ).select_related("lifted_by__decided_by")
         }
-        effects = self._effects(changes)
+        effects = self._effects(changes) if with_effects else {}
         told = []
         for each in changes:
             key = (each.entity_type, each.field)
@@ -329,7 +337,7 @@ _WAS = _then(f"""
         when c.kind = 'withdraw' then 'a withdrawal'
         when decided(c) then 'approved'
         when {_LATER} then 'superseded or withdrawn by its author'
-        else 'awaiting approval' end
+        else '{WAITED}' end
     from changes_change c
     where c.school_id = %(school)s and c.id = any(%(ids)s::uuid[])""")  # noqa: S608 - our own text
 

@@ -23,7 +23,7 @@ COLUMNS = (
     "State",
     "Note",
 )
-BATCH = 2000
+BATCH = 5000
 
 
 def as_csv(account: Account, facts: Iterable[tuple[str, str]]) -> Iterator[bytes]:
@@ -38,9 +38,8 @@ def as_csv(account: Account, facts: Iterable[tuple[str, str]]) -> Iterator[bytes
     ids = list(account.changes().values_list("pk", flat=True))
     restored: set[tuple[object, str]] = set()
     for start in range(0, len(ids), BATCH):
-        told = account.excluded(
-            list(account.changes().filter(pk__among=ids[start : start + BATCH]))
-        )
+        some = account.changes().filter(pk__among=ids[start : start + BATCH])
+        told = account.excluded(list(some), with_effects=False)
         yield _rows(_excluded(each) for each in told)
         yield _rows(_restored(told, restored))
     yield _rows(("with it", m.title, m.field, m.before, m.after) for m in account.consequences())
@@ -82,8 +81,7 @@ def _restored(
         cell = (each.change.entity_id, each.change.field)
         if each.moved and cell not in already:
             already.add(cell)
-            effects = "; ".join(effect.words for effect in each.effects)
-            yield "restored", each.title, each.field, each.before, each.after, *[""] * 4, effects
+            yield "restored", each.title, each.field, each.before, each.after
 
 
 def _sent(change: Change) -> tuple[str, str, str]:

@@ -27,8 +27,9 @@ Known = Callable[[Tracked, Collection[uuid.UUID]], dict[uuid.UUID, Values]]
 def titles(
     cells: Iterable[tuple[str, uuid.UUID]], *, known_as: Known | None = None
 ) -> dict[uuid.UUID, str]:
-    """Return what people call records, each given as (entity type, id): by the values that stand,
-    or by those that ``known_as`` gives for records of a type."""
+    """Return what people call records, each given as (entity type, id): by the values that stand
+    (of one that is in no table, by the newest that anybody proposed), or by those that
+    ``known_as`` gives for records of a type."""
     wanted: dict[str, set[uuid.UUID]] = defaultdict(set)
     for entity_type, entity_id in cells:
         wanted[entity_type].add(entity_id)
@@ -118,7 +119,15 @@ def _parents(tracked: Tracked) -> dict[str, str]:
     }
 
 
-def _values(tracked: Tracked, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Values]:
+def ever_approved(tracked: Tracked, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Values]:
+    """Return the values that a title needs for who may not see what others propose: of the table,
+    or else what was approved last."""
+    return _values(tracked, ids, approved=True)
+
+
+def _values(
+    tracked: Tracked, ids: Collection[uuid.UUID], *, approved: bool = False
+) -> dict[uuid.UUID, Values]:
     """Return the values that a title needs: of the table, or else the newest of the ledger."""
     fields = fields_of_title(tracked)
     rows = tracked.model._default_manager.filter(pk__in=ids).values_list(
@@ -140,10 +149,12 @@ def _values(tracked: Tracked, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Val
                 kind=Change.Kind.VALUE,
                 value__isnull=False,
             )
-            .order_by("entity_id", "field", "-id")
+            .order_by("entity_id", "field", "-position" if approved else "-id")
             .distinct("entity_id", "field")
             .values_list("entity_id", "field", "value")
         )
+        if approved:
+            newest = newest.filter(status=Change.Status.APPROVED)
         for entity_id, name, value in newest:
             found.setdefault(entity_id, {})[name] = value
     return found

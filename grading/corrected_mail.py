@@ -43,7 +43,7 @@ def tell_instructors(act: Act, submitted: Mapping[uuid.UUID, uuid.UUID]) -> None
         return
     gone = _vanished(act, "section", "instructor").keys()
     told = _who_reads(act, {instructors[each] for each in counts})
-    titles = naming.titles(("section", each) for each in counts)
+    titles = naming.titles((("section", each) for each in counts), known_as=naming.ever_approved)
     names = naming.people(set().union(*by_whom.values()))
     post(
         (

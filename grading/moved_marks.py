@@ -62,7 +62,9 @@ class Line:
 
 def lines(found: Sequence[GradeCorrection], *, member: Membership) -> list[Line]:
     """Return corrections in words; new is what was decided since the member last looked."""
-    titles = naming.titles(("enrollment", each.enrollment_id) for each in found)
+    titles = naming.titles(
+        (("enrollment", each.enrollment_id) for each in found), known_as=naming.ever_approved
+    )
     sections = {
         row.pk: row.section
         for row in Enrollment.objects.filter(

@@ -1,5 +1,5 @@
 """An admin's account was misused: somebody else of the office excludes what it approved and
-imported, lifts what it reverted, and opens again what it declined."""
+imported, lifts what it reverted, and reopens what it declined."""
 
 import datetime as dt
 
@@ -59,7 +59,7 @@ def test_what_it_declined_that_night_is_listed_and_opened_again_with_a_reason(ni
     assert nothing.status_code == 422
     assert "Say why" in nothing.content.decode()
     done = browser.send(REOPEN, {**form, "reason": "A’s account was misused"}, follow=True)
-    assert "Opened again: 4 changes wait" in done.content.decode()
+    assert "Reopened: 4 changes wait" in done.content.decode()
     with enter(night.school):
         waiting = Change.objects.open()
         assert set(waiting.values_list("reopens_id", flat=True)) >= {night.mark.pk}

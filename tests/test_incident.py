@@ -117,6 +117,7 @@ def test_the_page_says_the_same_and_where_the_file_is(night):
         "it was her niece",
         "<del>95</del> <ins>60</ins>",
         "82 stays",
+        "left the queue",
         "What moved with it",
         "Please check",
         "Returned to the queue",

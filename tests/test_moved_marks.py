@@ -92,6 +92,18 @@ def test_a_mark_that_vanished_with_its_enrolment_is_told_to_whose_class_it_was_i
     assert moved(people.t2) == []
 
 
+def test_a_pupil_who_vanished_is_not_called_what_somebody_else_proposes(people):
+    with enter(people.school):
+        kim = people.v.creates("student", number="412", family_name="Kim")
+        people.a.approves(*people.open_of(kim))
+        enrolment = people.t2.enrols(kim, people.section)
+        people.a.approves(*people.open_of(enrolment))
+        people.stand(enrolment, "71", by=people.t2)
+        people.t2.changes_cell("student", kim, family_name="Secret")
+        people.a.reverts(people.v, unticked=())
+    assert [row[0] for row in moved(people.t1)] == ["Kim in BIO-2"]
+
+
 def test_more_marks_cost_no_more_and_are_paged(people):
     marks = more_pupils(people, 63)
     browser = Browser(people.t1)
