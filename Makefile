@@ -2,6 +2,7 @@
 
 PORT ?= 8000
 ARGS ?=
+KILLS ?= 200
 SEEDS ?= 200
 FIRST ?= 0
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
@@ -11,7 +12,7 @@ WITH_POSTGRES := $(RUN) tools/with_postgres.py
 
 # Recipes end in exec so that a signal to make reaches the command, not a shell before it.
 
-.PHONY: help environment demo demo-reset test soak bench check lock
+.PHONY: help environment demo demo-reset test soak crash bench check lock
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -31,6 +32,9 @@ test: environment ## run the tests, two at a time (ARGS="tests/test_x.py -k y" f
 
 soak: environment ## play SEEDS=200 random schools beside the model of the ledger, from the seed FIRST=0 on
 	@exec env LEDGER_SEEDS="$(SEEDS)" LEDGER_FIRST="$(FIRST)" $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses 2 --dist load -q tests/test_model.py $(ARGS)
+
+crash: environment ## kill the server and the database KILLS=200 times under load, and see that nothing is lost
+	@exec $(RUN) -m tests.crash --kills "$(KILLS)" $(ARGS)
 
 bench: environment ## measure, beside what anybody knows, into benchmarks/results.md (ARGS="sheet" for one part)
 	@exec env PYTHONPATH=tools $(RUN) -m benchmarks $(ARGS)

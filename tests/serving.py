@@ -14,9 +14,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Server:
-    """gunicorn on the database of one test. Ends with the block."""
+    """gunicorn on the database of one test. Ends with the block. ``log`` takes what it says."""
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, *, log: Path | None = None) -> None:
+        self.log = log
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -37,12 +38,14 @@ class Server:
     def start(self) -> None:
         """Start the server, and return when it answers."""
         command = ["-m", "gunicorn", "schoolmarks.wsgi", "--worker-class=gthread", "--threads=4"]
-        self.process = subprocess.Popen(
-            [sys.executable, *command, "--log-level=error", f"--bind={self.address}"],
-            cwd=ROOT,
-            env=self.environment,
-            process_group=0,
-        )
+        with self.log.open("ab") if self.log else contextlib.nullcontext() as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *command, "--log-level=error", f"--bind={self.address}"],
+                cwd=ROOT,
+                env=self.environment,
+                stderr=log,
+                process_group=0,
+            )
         for _ in range(300):
             with (
                 contextlib.suppress(OSError),
