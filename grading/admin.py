@@ -19,11 +19,13 @@ from students.models import Student
 
 from . import (
     board_pages,
+    card_pages,
     comment_bank,
     correction_pages,
     duplicate_pages,
     extension_pages,
     extensions,
+    logo_pages,
     policy,
     programme_admin,  # noqa: F401 - it registers its pages
     section_report_pages,
@@ -39,6 +41,7 @@ from .models import (
     GradeCorrection,
     GradingScale,
     HandIn,
+    Remark,
     Room,
     Section,
     Term,
@@ -53,6 +56,24 @@ class TermAdmin(TrackedAdmin):
     list_display = ("name", "starts_on", "ends_on", "marks_open_on", "marks_close_on")
     search_fields = ("name",)
     ordering = ("-starts_on", "name", "id")
+
+    def get_urls(self) -> list[URLPattern]:
+        views = {
+            "cards": ("", card_pages.of_term),
+            "cards_make": ("make/", card_pages.make),
+            "cards_release": ("release/", card_pages.release),
+            "cards_send": ("send/", card_pages.send),
+            "card_preview": ("preview/<uuid:term_id>/<uuid:pupil_id>/", card_pages.preview),
+            "card_versions": ("of/<uuid:term_id>/<uuid:pupil_id>/", card_pages.versions),
+            "card_issued": ("issued/<uuid:card_id>/", card_pages.issued),
+            "card_run": ("runs/<uuid:run_id>/", card_pages.run),
+            "card_run_cancel": ("runs/<uuid:run_id>/cancel/", card_pages.cancel),
+            "card_run_zip": ("runs/<uuid:run_id>/cards.zip", card_pages.as_zip),
+            "card_run_pdf": ("runs/<uuid:run_id>/cards-<int:volume>.pdf", card_pages.as_pdf),
+        }
+        guarded = self.admin_site.admin_view
+        own = [path(f"cards/{at}", guarded(view), name=name) for name, (at, view) in views.items()]
+        return [*own, *super().get_urls()]
 
 
 @admin.register(Course)
@@ -184,6 +205,21 @@ class EnrollmentAdmin(TrackedAdmin):
     @admin.display(description="comment")
     def short_comment(self, row: Enrollment) -> str:
         return row.comment if len(row.comment) <= 80 else f"{row.comment[:79]}…"
+
+
+@admin.register(Remark)
+class RemarkAdmin(TrackedAdmin):
+    heading = "Remarks on terms"
+    list_display = ("student", "term", "short_text")
+    list_display_links = ("student",)
+    list_filter = ("term",)
+    list_select_related = ("student", "term")
+    search_fields = ("student__family_name", "student__given_names", "=student__number")
+    ordering = ("-term__starts_on", "student__family_name", "student__given_names", "id")
+
+    @admin.display(description="remark")
+    def short_text(self, row: Remark) -> str:
+        return row.text if len(row.text) <= 80 else f"{row.text[:79]}…"
 
 
 @admin.register(GradeCorrection)
@@ -459,8 +495,12 @@ class PolicyAdmin(OfficeAdmin):
     group = "People and policy"
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.changelist_view)
-        return [path("", view, name="accounts_school_changelist")]
+        guarded = self.admin_site.admin_view
+        return [
+            path("", guarded(self.changelist_view), name="accounts_school_changelist"),
+            path("logo/", guarded(logo_pages.page), name="logo"),
+            path("logo/picture/", guarded(logo_pages.picture), name="logo_picture"),
+        ]
 
     def changelist_view(self, request: Any, extra_context: Any = None) -> HttpResponse:
         school = School.objects.get(pk=request.member.school_id)
@@ -471,4 +511,4 @@ class PolicyAdmin(OfficeAdmin):
             return redirect("admin:accounts_school_changelist")
         context = {"form": form, "title": self.heading, "button": "Save"}
         status = 422 if form.errors else 200
-        return TemplateResponse(request, "admin/form.html", context, status=status)
+        return TemplateResponse(request, "grading/policy.html", context, status=status)

@@ -10,14 +10,22 @@ class GradingConfig(AppConfig):
         "grading_gradingstep": [],
         "grading_handin": [],
         "grading_extension": [],
+        "grading_cardrun": ["handled", "finished_at", "cancelled_at"],
+        "grading_issuedcard": [],
+        "grading_cardofrun": [],
+        "grading_cardrelease": [],
     }
 
     def ready(self) -> None:
-        from accounts import outbox
+        from accounts import jobs, outbox
 
         from . import (
+            card_mail,
+            card_runs,
             decided_mail,
             tracked,  # noqa: F401 - it registers what the ledger tracks
         )
 
         outbox.COMPOSERS.append(decided_mail.compose)
+        outbox.ATTACHMENTS[card_mail.KIND] = card_mail.file_of
+        jobs.JOBS.append(card_runs.make_next)

@@ -1,12 +1,14 @@
 """The authoritative tables of marks, the scales they are read by, and what decisions leave behind.
 
-Term, Course, Room, Section and Enrollment are written by the projector alone. GradingScale is
-configuration: immutable, a new version is a new row. GradeCorrection (ADR-006) and
-CourseChangeHistory (ADR-009) only grow, and so do the hand-ins of classes
-and the extensions of their marks window. BankComment is configuration too, which its owner changes.
+Term, Course, Room, Section, Enrollment and Remark are written by the projector alone. GradingScale
+is configuration: immutable, a new version is a new row. GradeCorrection (ADR-006) and
+CourseChangeHistory (ADR-009) only grow, and so do the hand-ins of classes, the extensions of their
+marks window, and report cards as they were issued. BankComment and Logo are configuration too,
+which their owners change.
 """
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -236,6 +238,27 @@ class Enrollment(models.Model):
         return f"{self.student_id} in {self.section_id}"
 
 
+class Remark(models.Model):
+    """What the home-group teacher, or the head, says of a pupil's term, on the report card."""
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    student = SchoolForeignKey(Student, related_name="remarks")
+    term = SchoolForeignKey(Term, related_name="remarks")
+    text = models.TextField(blank=True)
+
+    class Meta:
+        triggers = (written_by_projector,)
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="remark_school_id"),
+            _unique_per_school("remark_once", "term", "student"),
+        )
+        indexes = (models.Index(fields=["school", "student"], name="remark_student"),)
+
+    def __str__(self) -> str:
+        return f"{self.student_id} in {self.term_id}"
+
+
 class GradeCorrection(models.Model):
     """A change of a grade that stands (ADR-006): what it was, what it became, who asked and why,
     who decided and when. What was submitted never changes; the decision is written once.
@@ -428,26 +451,177 @@ class Extension(models.Model):
         return f"{self.section_id or self.instructor_id} until {self.until}"
 
 
-class BankComment(models.Model):
-    """A text that is kept for the comments of many pupils: ``owner``'s own, or without one the
-    school's. ``marks``: those that it is for ("A, B", "70-84"), blank for every mark.
+class Logo(models.Model):
+    """The school's logo, for the head of what it prints. One at most.
 
-    ``course_id`` is no reference in the database: the row stays when the course vanishes.
+    It stands in the database: there is no other place that keeps files, the row-level security
+    holds for it, and a backup has it. It is small (``grading.logo`` says how small).
+    """
+
+    class Kind(models.TextChoices):
+        PNG = "png", "PNG"
+        JPEG = "jpg", "JPEG"
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    image = models.BinaryField()
+    kind = models.CharField(max_length=3, choices=Kind)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="logo_school_id"),
+            models.UniqueConstraint(fields=["school"], name="logo_one"),
+            models.CheckConstraint(name="logo_kind_known", condition=Q(kind__in=["png", "jpg"])),
+        )
+
+    def __str__(self) -> str:
+        return f"logo ({self.kind})"
+
+
+class CardRun(models.Model):
+    """Report cards of a term that the office asked for, which the worker makes portion by portion.
+
+    ``pupil_ids`` are in the order of printing; the first ``handled`` of them are done, each with a
+    ``CardOfRun``. What was asked for never changes; a run only goes forward. ``label`` says for
+    whom: "class BIO-2". ``with_blanks``: cards that are not ready are printed too, their blanks
+    marked. ``reason``: why cards that differ from what was issued are issued anew, amended.
+
+    ``term_id`` is no reference in the database: the row stays when the term vanishes.
     """
 
     id = IdField()
     school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
-    owner = SchoolForeignKey(settings.AUTH_USER_MODEL, null=True)
-    text = models.TextField()
-    course_id = models.UUIDField(null=True)
-    marks = models.TextField(blank=True)
+    term_id = models.UUIDField()
+    label = models.TextField()
+    pupil_ids = ArrayField(models.UUIDField())
+    with_blanks = models.BooleanField()
+    reason = models.TextField(blank=True)
+    asked_by = SchoolForeignKey(settings.AUTH_USER_MODEL)
+    asked_at = models.DateTimeField()
+    ip = models.GenericIPAddressField(null=True)
+    idempotency_key = models.CharField(max_length=100, null=True)  # noqa: DJ001 - null: not asked for
+    handled = models.PositiveIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+    cancelled_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(fields=["school", "id"], name="bankcomment_school_id"),
-            models.CheckConstraint(name="bankcomment_text", condition=~Q(text="")),
+            models.UniqueConstraint(fields=["school", "id"], name="cardrun_school_id"),
+            models.UniqueConstraint(
+                fields=["school", "asked_by", "idempotency_key"], name="cardrun_once"
+            ),
         )
-        indexes = (models.Index(fields=["school", "owner"], name="bankcomment_owner"),)
+        indexes = (
+            models.Index(fields=["school", "term_id", "asked_at"], name="cardrun_term"),
+            models.Index(
+                fields=["school", "asked_at"],
+                name="cardrun_waiting",
+                condition=Q(finished_at__isnull=True, cancelled_at__isnull=True),
+            ),
+        )
 
     def __str__(self) -> str:
-        return self.text if len(self.text) <= 60 else f"{self.text[:59]}…"
+        return self.label
+
+    @property
+    def total(self) -> int:
+        return len(self.pupil_ids)
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.finished_at is None and self.cancelled_at is None
+
+
+class IssuedCard(models.Model):
+    """A report card as it was issued: the file, byte for byte, and what it says. Rows are only
+    ever added; the highest ``version`` of a pupil and term is the one that counts.
+
+    ``said`` is what the card says as the layout was given it, without the logo and the date, and
+    ``said_digest`` its digest: a card of which another would be said now "differs from what was
+    issued". ``blanks``: how many of its places were marked as blank. ``unprintable``: characters
+    that no font had. ``reason``: why it replaces the version before it; it is not printed.
+
+    ``pupil_id`` and ``term_id`` are no references in the database: the row stays when the pupil or
+    the term vanishes.
+    """
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    term_id = models.UUIDField()
+    pupil_id = models.UUIDField()
+    version = models.PositiveIntegerField()
+    pupil = models.TextField()
+    said = models.JSONField()
+    said_digest = models.CharField(max_length=64)
+    file = models.BinaryField()
+    file_digest = models.CharField(max_length=64)
+    blanks = models.PositiveIntegerField()
+    unprintable = models.TextField(blank=True)
+    reason = models.TextField(blank=True)
+    issued_by = SchoolForeignKey(settings.AUTH_USER_MODEL)
+    issued_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="issuedcard_school_id"),
+            # Of two workers that would issue the same card at once, the second starts over.
+            models.UniqueConstraint(
+                fields=["school", "term_id", "pupil_id", "version"], name="issuedcard_version"
+            ),
+            models.CheckConstraint(
+                name="issuedcard_amended_because", condition=Q(version=1) | ~Q(reason="")
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.pupil}, version {self.version}"
+
+
+class CardOfRun(models.Model):
+    """What became of one pupil in a run: the card, or in words why there is none. Rows are only
+    ever added. ``is_new``: the run issued it; otherwise it had been issued and still holds."""
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    run = SchoolForeignKey(CardRun, related_name="cards")
+    place = models.PositiveIntegerField()
+    pupil = models.TextField()
+    card = SchoolForeignKey(IssuedCard, null=True, related_name="runs")
+    is_new = models.BooleanField(default=False)
+    because = models.JSONField(default=list)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="cardofrun_school_id"),
+            models.UniqueConstraint(fields=["school", "run", "place"], name="cardofrun_once"),
+            models.CheckConstraint(
+                name="cardofrun_card_or_why",
+                condition=Q(card__isnull=False, because=[])
+                | (Q(card__isnull=True) & ~Q(because=[])),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.pupil}: {'a card' if self.card_id else self.because}"
+
+
+class CardRelease(models.Model):
+    """The office lets the report cards of a term go out to guardians. Rows are only ever added.
+
+    ``term_id`` is no reference in the database: the row stays when the term vanishes.
+    """
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    term_id = models.UUIDField()
+    released_by = SchoolForeignKey(settings.AUTH_USER_MODEL)
+    released_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="cardrelease_school_id"),
+            models.UniqueConstraint(fields=["school", "term_id"], name="cardrelease_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.term_id} at {self.released_at:%Y-%m-%d %H:%M}"

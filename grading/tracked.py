@@ -5,8 +5,9 @@ from changes import registry
 from students.models import Student
 
 from .mark_rules import MarkRules
-from .models import Course, Enrollment, GradingScale, Room, Section, Term
+from .models import Course, Enrollment, GradingScale, Remark, Room, Section, Term
 from .pupil_rules import PupilRules
+from .remark_rules import RemarkRules
 from .section_rules import SectionRules
 
 COMMENT_LIMIT = 10_000  # characters; the school's policy sets a lower one
@@ -79,4 +80,15 @@ registry.track(
     natural_keys=[("section", "student"), ("source_id",)],
     title="{student} in {section}",
     rules=MarkRules(),
+)
+registry.track(
+    Remark,
+    fields=[
+        registry.reference("student", "pupil", Student, required=True),
+        registry.reference("term", "term", Term, required=True),
+        registry.text("text", "remark", longest=COMMENT_LIMIT),
+    ],
+    natural_keys=[("term", "student")],
+    title="remark on {student}, {term}",
+    rules=RemarkRules(),
 )

@@ -19,7 +19,15 @@ from django.urls import URLResolver, get_resolver, reverse
 from accounts.in_school import enter
 from accounts.models import OutboxMessage, School
 from changes.models import Change, ChangeSet, Decision, Exclusion
-from grading.models import BankComment, Extension, HandIn
+from grading.models import (
+    BankComment,
+    CardRelease,
+    CardRun,
+    Extension,
+    HandIn,
+    IssuedCard,
+    Logo,
+)
 from tests.cast import Cast, Person, make_person, only
 from tests.pages import OUTSIDE_EVERY_SCHOOL, Browser, without_tokens
 from tests.test_law import fill
@@ -90,6 +98,11 @@ def ids_of(people: Cast) -> dict[str, Any]:
         "student_id": people.students[0],
         "membership_id": people.t1.member.pk,
         "message_id": OutboxMessage.objects.values_list("pk", flat=True)[0],
+        "term_id": people.term,
+        "pupil_id": people.students[0],
+        "run_id": CardRun.objects.latest("asked_at").pk,
+        "card_id": IssuedCard.objects.latest("issued_at").pk,
+        "volume": 1,
         "number": Decision.objects.get(kind="revert").number,
         "uidb36": "1",
         "key": "set-password",
@@ -126,6 +139,7 @@ def state(people: Cast) -> tuple[Any, ...]:
                 m.objects.count()
                 for m in (Change, ChangeSet, Decision, Exclusion, Extension, HandIn)
             ],
+            [m.objects.count() for m in (CardRun, IssuedCard, CardRelease, Logo)],
             list(BankComment.objects.order_by("pk").values()),
             list(OutboxMessage.objects.order_by("pk").values()),
             Change.objects.exclude(status="provisional").count(),

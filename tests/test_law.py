@@ -2,6 +2,7 @@
 school never sees or touches another, and nobody approves their own correction."""
 
 import datetime
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,9 +20,19 @@ from changes import registry
 from changes.models import Change, Decision
 from grading.extensions import extend, extend_for_instructor
 from grading.hand_in import hand_in
-from grading.models import BankComment, GradeCorrection, Section
+from grading.models import (
+    BankComment,
+    CardOfRun,
+    CardRelease,
+    CardRun,
+    GradeCorrection,
+    IssuedCard,
+    Logo,
+    Section,
+)
+from grading.paper.press import Press
 from students.models import Programme
-from tests import cast
+from tests import cast, test_paper
 from tests.cast import Cast, only
 
 CROSS_SCHOOLS = {"accounts_membership"}
@@ -114,6 +125,49 @@ def fill(people: Cast) -> None:
         school=people.school,
         user=people.a.user,
         origin=people.a.origin(),
+    )
+    fill_report_cards(people)
+
+
+@functools.cache
+def a_printed_card() -> bytes:
+    with Press() as press:
+        return press.print("report_card", test_paper.card(), at=cast.MONDAY).pdf
+
+
+def fill_report_cards(people: Cast) -> None:
+    at, by, pupil = people.clock.tick(), people.a.user, people.students[0]
+    facts = {"student": str(pupil), "term": str(people.term), "text": "A good term."}
+    people.a.enters(cast.creation("remark", facts), whole=True)
+    Logo.objects.create(school=people.school, image=b"", kind="png")
+    run = CardRun.objects.create(
+        school=people.school,
+        term_id=people.term,
+        label="Ada",
+        pupil_ids=[pupil],
+        with_blanks=False,
+        asked_by=by,
+        asked_at=at,
+        finished_at=at,
+        handled=1,
+    )
+    card = IssuedCard.objects.create(
+        school=people.school,
+        term_id=people.term,
+        pupil_id=pupil,
+        version=1,
+        pupil="Ada",
+        said={},
+        file=a_printed_card(),
+        blanks=0,
+        issued_by=by,
+        issued_at=at,
+    )
+    CardOfRun.objects.create(
+        school=people.school, run=run, place=1, pupil="Ada", card=card, is_new=True
+    )
+    CardRelease.objects.create(
+        school=people.school, term_id=people.term, released_by=by, released_at=at
     )
 
 

@@ -20,9 +20,7 @@ def card(**changed):
         "title": "Biology",
         "teacher": "Mrs S. Sweet",
         "mark": "82",
-        "no_mark": False,
         "comment": "Ada reads well.",
-        "no_comment": False,
     }
     return {
         "title": "Report card of Ada Abbott, Autumn 2026",
@@ -36,9 +34,9 @@ def card(**changed):
         "facts": [["Home group", "8B"]],
         "replaces": "",
         "courses": [course | changed.pop("course", {})],
-        "gpa": "",
-        "gpa_rule": "",
-        "remarks": [],
+        "average": "",
+        "average_rule": "",
+        "remark": "",
         "codes": [],
     } | changed
 

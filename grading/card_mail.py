@@ -1,0 +1,173 @@
+"""Sending report cards to guardians by e-mail, once the office has released the term's. Call
+inside a school.
+
+What is sent is the file as it was issued. One card goes to one address once: asked again, only
+what has been issued since, and addresses that have changed, are written to.
+"""
+
+import dataclasses
+import hashlib
+import uuid
+from collections.abc import Sequence
+
+from accounts import audit, disclosures
+from accounts.in_school import Refused
+from accounts.models import AuditLog, Membership, OutboxMessage, School
+from accounts.origin import Origin
+from accounts.outbox import Attachment, Message, post
+from students.models import Student
+
+from . import issuing, report_card
+from .card_files import file_name
+from .models import CardRelease, IssuedCard, Term
+
+KIND = "report-card"
+"""What their files are called in the outbox."""
+
+
+class MayNotSend(Refused):
+    """Who asks is not of the office."""
+
+
+class NotReleased(Exception):
+    """The office has not released the cards of the term."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Post:
+    """The issued cards of a term: those ``to_send``, by the key of their message and the address;
+    those that were ``sent`` there before; those that differ from what would be said now, and those
+    of pupils without an address, which are not sent."""
+
+    to_send: Sequence[tuple[str, str, IssuedCard]]
+    sent: Sequence[IssuedCard]
+    differing: Sequence[IssuedCard]
+    without_address: Sequence[IssuedCard]
+
+
+def released(term: Term) -> CardRelease | None:
+    """Return the release of the term's cards, or None."""
+    found = CardRelease.objects.filter(school_id=term.school_id, term_id=term.pk)
+    return found.select_related("released_by").first()
+
+
+def release(term: Term, *, by: Membership, origin: Origin) -> CardRelease:
+    """Let the cards of a term go out. Once is enough: asked again, the first release stands.
+
+    Raises:
+        MayNotSend: ``by`` is not of the office.
+    """
+    _check_office(by)
+    found, is_new = CardRelease.objects.get_or_create(
+        school=by.school,
+        term_id=term.pk,
+        defaults={"released_by": by.user, "released_at": origin.at},
+    )
+    if is_new:
+        audit.record(
+            AuditLog.Event.PEOPLE,
+            origin=origin,
+            school=by.school,
+            user=by.user,
+            detail=f"report cards released: {term}",
+            metadata={"term": str(term.pk)},
+        )
+    return found
+
+
+def outgoing(term: Term, *, school: School) -> Post:
+    """Return which of the term's issued cards would be sent now. The number of statements does not
+    grow with the cards."""
+    issued = issuing.latest(term.pk, school=school)
+    said = {card.pupil_id: card for card in report_card.cards(list(issued), term, school=school)}
+    addresses = dict(
+        Student.objects.filter(pk__among=list(issued)).values_list("pk", "guardian_email")
+    )
+    to_send, differing, without_address = [], [], []
+    for pupil_id, card in sorted(issued.items(), key=lambda each: each[1].pupil.casefold()):
+        address = addresses.get(pupil_id, "")
+        if pupil_id not in said or said[pupil_id].digest != card.said_digest:
+            differing.append(card)
+        elif not address:
+            without_address.append(card)
+        else:
+            to_send.append((_key(card, address), address, card))
+    keys = [key for key, _, _ in to_send]
+    posted = OutboxMessage.objects.filter(school=school, key__in=keys)
+    already = set(posted.values_list("key", flat=True))
+    return Post(
+        to_send=[each for each in to_send if each[0] not in already],
+        sent=[card for key, _, card in to_send if key in already],
+        differing=differing,
+        without_address=without_address,
+    )
+
+
+def send(term: Term, *, by: Membership, origin: Origin) -> Post:
+    """Write the messages that carry the term's cards, and return what was sent and what not.
+
+    Raises:
+        MayNotSend: ``by`` is not of the office.
+        NotReleased: the office has not released the term's cards.
+    """
+    _check_office(by)
+    if not released(term):
+        raise NotReleased(
+            "The report cards of this term are not released yet. Release them first: then they can "
+            "be sent."
+        )
+    found = outgoing(term, school=by.school)
+    post(
+        (
+            Message(
+                key=key,
+                to=address,
+                subject=f"Report card of {card.pupil}, {term}",
+                body=_body(card, term, by.school),
+                attachment=f"{KIND}:{card.pk}",
+            )
+            for key, address, card in found.to_send
+        ),
+        school=by.school,
+        at=origin.at,
+    )
+    if found.to_send:
+        disclosures.note(
+            [card.pupil_id for _, _, card in found.to_send],
+            what=f"report cards sent by e-mail: {term}",
+            why="report cards of the term",
+            to="the guardian, at the address of the pupil’s record",
+            school=by.school,
+            user=by.user,
+            origin=origin,
+            facts={"term": str(term.pk)},
+        )
+    return found
+
+
+def file_of(which: str) -> Attachment:
+    """Return the file that a message carries (``accounts.outbox.ATTACHMENTS``)."""
+    card = IssuedCard.objects.get(pk=uuid.UUID(which))
+    return Attachment(file_name(card.pupil), bytes(card.file), "application/pdf")
+
+
+def _check_office(by: Membership) -> None:
+    if not by.is_office:
+        raise MayNotSend("Report cards are released and sent by the office.")
+
+
+def _key(card: IssuedCard, address: str) -> str:
+    return f"{KIND} {card.pk} {hashlib.sha256(address.lower().encode()).hexdigest()[:32]}"
+
+
+def _body(card: IssuedCard, term: Term, school: School) -> str:
+    amended = (
+        "It replaces the report card that was issued before: that one no longer holds.\n\n"
+        if card.version > 1
+        else ""
+    )
+    return (
+        f"The report card of {card.pupil} for {term} is attached to this message, as a PDF.\n\n"
+        f"{amended}"
+        f"If you have a question about it, ask the school.\n\n{school}\n"
+    )
