@@ -41,6 +41,19 @@ def test_a_pupils_page_tells_what_was_disclosed_to_whom_when_and_why(people):
     assert "Nothing of this pupil was disclosed" in page_of(people, cleo).content.decode()
 
 
+def test_what_was_looked_at_on_the_screen_can_be_left_out(people):
+    ada, at = people.students[0], reverse("admin:disclosed", args=people.students[:1])
+    with enter(people.school):
+        note(people, [ada], what="transcript, on the screen", event="view")
+    assert "Nothing of this pupil has left" in Browser(people.a).get(f"{at}?left").content.decode()
+    with enter(people.school):
+        note(people, [ada], what="transcript as PDF")
+    page = Browser(people.a).get(f"{at}?left").content.decode()
+    assert "transcript as PDF" in page
+    assert "on the screen" not in page
+    assert "on the screen" in Browser(people.a).get(at).content.decode()
+
+
 def test_a_pupil_that_is_named_twice_is_one_and_the_event_says_how_many_it_held(inside):
     ada, ben, _ = inside.students
     note(inside, [ada, ben, ada], facts={"term": "x"})
