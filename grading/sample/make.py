@@ -18,7 +18,7 @@ from changes import review
 from changes.models import ChangeSet, Decision, LedgerHead
 from changes.propose import Draft, Saved, creation, propose
 from grading.models import BankComment, Enrollment, GradingScale, GradingStep
-from students.models import Student
+from students.models import Programme, Student
 
 from . import names
 
@@ -40,6 +40,7 @@ class Sample:
     office: list[Membership] = dataclasses.field(default_factory=list)
     teachers: list[Membership] = dataclasses.field(default_factory=list)
     scales: dict[str, GradingScale] = dataclasses.field(default_factory=dict)
+    programmes: dict[int, Programme] = dataclasses.field(default_factory=dict)
     terms: list[uuid.UUID] = dataclasses.field(default_factory=list)
     students: list[uuid.UUID] = dataclasses.field(default_factory=list)
     given: dict[uuid.UUID, str] = dataclasses.field(default_factory=dict)
@@ -158,9 +159,10 @@ def _records(sample: Sample) -> None:
         )
     ]
     courses = [
-        creation("course", {"code": code, "title": title, "credits": credit})
-        for code, title, credit in names.COURSES
+        creation("course", {"code": code, "title": title, "credits": worth, "subject_area": area})
+        for code, title, worth, area in names.COURSES
     ]
+    _programmes(sample, french=courses[-1][0].entity_id)
     rooms = [creation("room", {"name": name}) for name in names.ROOMS]
     students = [_student(sample, number) for number in range(1001, 1241)]
     sample.terms = [drafts[0].entity_id for drafts in terms]
@@ -184,6 +186,22 @@ def _records(sample: Sample) -> None:
     )
 
 
+def _programmes(sample: Sample, *, french: uuid.UUID) -> None:
+    """What it takes to finish: until the ninth year, and from the tenth one on."""
+    lower = Programme(name="Lower school", credits=9)
+    diploma = Programme(
+        name="Diploma",
+        credits=7,
+        areas={"Languages": "2", "Sciences": "3"},
+        courses=[french],
+        least_gpa=2,
+    )
+    for programme in (lower, diploma):
+        programme.school = sample.school
+        programme.save()
+    sample.programmes = {year: lower if year < 10 else diploma for year in range(7, 12)}
+
+
 def _student(sample: Sample, number: int) -> list[Draft]:
     given, family = sample.chance.choice(names.GIVEN), sample.chance.choice(names.FAMILY)
     year = 7 + (number - 1001) // 48
@@ -203,6 +221,7 @@ def _student(sample: Sample, number: int) -> list[Draft]:
             "guardian_email": f"{plain}.{number}@home.example",
             "year_level": str(year),
             "home_group": f"{year}{'ABC'[number % 3]}",
+            "programme": str(sample.programmes[year].pk),
         },
     )
     sample.given[drafts[0].entity_id] = given

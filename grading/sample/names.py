@@ -166,14 +166,14 @@ TEACHERS = (
 OFFICE = ("Ruth Calder", "Daniel Grant")
 
 COURSES = (
-    ("MAT", "Mathematics", "4"),
-    ("ENG", "English", "4"),
-    ("BIO", "Biology", "3"),
-    ("CHE", "Chemistry", "3"),
-    ("PHY", "Physics", "3"),
-    ("HIS", "History", "2"),
-    ("GEO", "Geography", "2"),
-    ("FRE", "French", "2"),
+    ("MAT", "Mathematics", "4", "Mathematics"),
+    ("ENG", "English", "4", "Languages"),
+    ("BIO", "Biology", "3", "Sciences"),
+    ("CHE", "Chemistry", "3", "Sciences"),
+    ("PHY", "Physics", "3", "Sciences"),
+    ("HIS", "History", "2", "Humanities"),
+    ("GEO", "Geography", "2", "Humanities"),
+    ("FRE", "French", "2", "Languages"),
 )
 ROOMS = ("SCI 101", "SCI 201", "ENG 105", "ENG 107", "HUM 12", "HUM 14", "LAB 1", "LAB 2")
 
