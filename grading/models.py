@@ -451,6 +451,31 @@ class Extension(models.Model):
         return f"{self.section_id or self.instructor_id} until {self.until}"
 
 
+class BankComment(models.Model):
+    """A text that is kept for the comments of many pupils: ``owner``'s own, or without one the
+    school's. ``marks``: those that it is for ("A, B", "70-84"), blank for every mark.
+
+    ``course_id`` is no reference in the database: the row stays when the course vanishes.
+    """
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    owner = SchoolForeignKey(settings.AUTH_USER_MODEL, null=True)
+    text = models.TextField()
+    course_id = models.UUIDField(null=True)
+    marks = models.TextField(blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="bankcomment_school_id"),
+            models.CheckConstraint(name="bankcomment_text", condition=~Q(text="")),
+        )
+        indexes = (models.Index(fields=["school", "owner"], name="bankcomment_owner"),)
+
+    def __str__(self) -> str:
+        return self.text if len(self.text) <= 60 else f"{self.text[:59]}…"
+
+
 class Logo(models.Model):
     """The school's logo, for the head of what it prints. One at most.
 
