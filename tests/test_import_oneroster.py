@@ -385,20 +385,88 @@ def test_a_class_that_gets_another_teacher_leaves_its_history(deliver):
         assert CourseChangeHistory.objects.get().field_name == "instructor_user_id"
 
 
-def test_what_is_no_longer_in_the_file_is_left_and_counted(deliver):
+WITHOUT_P2 = {
+    name: "".join(line for line in SOUND[name].splitlines(keepends=True) if word not in line)
+    for name, word in (("users.csv", "p2,"), ("enrollments.csv", ",p2,"), ("results.csv", ",p2,"))
+}
+
+
+def test_who_is_no_longer_in_a_class_is_withdrawn_and_keeps_record_and_mark(deliver):
     run(deliver())
-    files = {
-        name: "".join(line for line in SOUND[name].splitlines(keepends=True) if word not in line)
-        for name, word in (
-            ("users.csv", "p2,"),
-            ("enrollments.csv", ",p2,"),
-            ("results.csv", ",p2,"),
-        )
-    }
-    said = run(deliver(files))
-    assert "  no longer in the file, left as they are: 1 pupil, 1 enrolment" in said
+    said = run(deliver(WITHOUT_P2), confirm_removals=True)
+    assert "  withdrawn: 1 enrolment" in said
+    assert "  no longer in the file, left as they are: 1 pupil" in said
     with enter(school()):
         assert Student.objects.filter(source_id="p2").exists()
+        assert (mark_of("p2").status, mark_of("p2").grade) == ("withdrawn", "EX")
+    assert "nothing to change" in run(deliver(WITHOUT_P2))
+    assert all_equal()
+
+
+def test_who_is_in_the_class_again_is_enrolled_again(deliver):
+    run(deliver())
+    run(deliver(WITHOUT_P2), confirm_removals=True)
+    run(deliver())
+    with enter(school()):
+        assert mark_of("p2").status == "enrolled"
+
+
+def test_whom_a_person_withdrew_no_file_enrols_again(deliver):
+    run(deliver())
+    with enter(school()):
+        edit(mark_of("p2"), status="withdrawn")
+    assert "nothing to change" in run(deliver())
+    with enter(school()):
+        assert mark_of("p2").status == "withdrawn"
+
+
+def test_whom_a_file_withdrew_and_a_person_put_back_stays_in_the_class(deliver):
+    run(deliver())
+    run(deliver(WITHOUT_P2), confirm_removals=True)
+    with enter(school()):
+        edit(mark_of("p2"), status="enrolled")
+    assert "nothing to change" in run(deliver(WITHOUT_P2))
+    with enter(school()):
+        assert mark_of("p2").status == "enrolled"
+
+
+def test_a_file_that_would_take_away_more_than_a_tenth_is_held(deliver):
+    run(deliver())
+    said = refused(deliver(WITHOUT_P2))
+    assert said == (
+        "Nothing was imported. Hill School: it would take 1 of 2 enrolments out of the classes "
+        "that it lists, and 1 of 2 pupils out of all of these. That is more than a tenth: is the "
+        "delivery complete? If it is, import it again with --confirm-removals."
+    )
+    with enter(school()):
+        assert mark_of("p2").status == "enrolled"
+
+
+def test_a_tenth_may_go_without_asking(deliver):
+    users = [f"x{i},true,s1,student,Ana,Li{i},," for i in range(8)]
+    enrolled = [f"x{i},k1,s1,x{i},student," for i in range(8)]
+    run(deliver({**plus("users.csv", *users), **plus("enrollments.csv", *enrolled)}))
+    said = run(deliver({**plus("users.csv", *users), **plus("enrollments.csv", *enrolled[1:])}))
+    assert "  withdrawn: 1 enrolment" in said
+    more = {**plus("users.csv", *users), **plus("enrollments.csv", *enrolled[2:])}
+    assert "it would take 1 of 9 enrolments" in refused(deliver(more))
+
+
+def test_classes_that_a_file_does_not_list_keep_their_pupils(deliver):
+    run(deliver())
+    gone = {
+        name: "".join(line for line in SOUND[name].splitlines(keepends=True) if word not in line)
+        for name, word in (
+            ("classes.csv", "k1,"),
+            ("enrollments.csv", "k1,"),
+            ("lineItems.csv", "k1,"),
+            ("results.csv", "l1,"),
+        )
+    }
+    said = run(deliver(gone))
+    assert "  no longer in the file, left as they are: 1 term, 1 class, 2 enrolments" in said
+    with enter(school()):
+        assert mark_of("p2").status == "enrolled"
 
 
 def test_an_import_that_was_reverted_can_be_made_again(deliver):
@@ -751,7 +819,7 @@ def test_the_number_of_statements_does_not_grow_with_the_pupils(deliver):
         with CaptureQueriesContext(
             connection,
         ) as captured:
-            run(deliver(files))
+            run(deliver(files), confirm_removals=True)
         return len(captured)
 
     run(deliver())

@@ -19,6 +19,9 @@ REFERENCES = (
     ("classes", "school", "schoolSourcedId", "orgs"),
     ("classes", "terms", "termSourcedIds", "academicSessions"),
     ("users", "orgs", "orgSourcedIds", "orgs"),
+    ("roles", "user", "userSourcedId", "users"),
+    ("roles", "org", "orgSourcedId", "orgs"),
+    ("demographics", "sourced_id", "sourcedId", "users"),
     ("enrollments", "class_", "classSourcedId", "classes"),
     ("enrollments", "school", "schoolSourcedId", "orgs"),
     ("enrollments", "user", "userSourcedId", "users"),
@@ -51,6 +54,8 @@ class Tables:
     courses: Table[rows.Course]
     classes: Table[rows.Class]
     users: Table[rows.User]
+    roles: Table[rows.Role]
+    demographics: Table[rows.Demographic]
     enrollments: Table[rows.Enrollment]
     categories: Table[rows.Category]
     line_items: Table[rows.LineItem]
@@ -64,6 +69,8 @@ class Tables:
             "courses": self.courses,
             "classes": self.classes,
             "users": self.users,
+            "roles": self.roles,
+            "demographics": self.demographics,
             "enrollments": self.enrollments,
             "categories": self.categories,
             "lineItems": self.line_items,
@@ -109,7 +116,7 @@ def _check_schools(tables: Tables, problems: Problems) -> None:
 def _check_users(tables: Tables, problems: Problems) -> None:
     placed = {enrollment.user for enrollment in tables.enrollments.rows.values()}
     for user in tables.users.rows.values():
-        if user.email and not _ADDRESS.fullmatch(user.email):
+        if user.line and user.email and not _ADDRESS.fullmatch(user.email):
             problems.add("users.csv", user.line, "email", "{} is not an e-mail address", user.email)
         orgs = [tables.orgs.rows.get(org) for org in user.orgs]
         in_school = any(org is None or org.type == "school" for org in orgs)
@@ -217,7 +224,12 @@ def _check_results(tables: Tables, problems: Problems) -> None:
                 row.student,
                 item.class_,
             )
-        if row.score is not None and not item.minimum <= row.score <= item.maximum:
+        if (
+            row.score is not None
+            and item.minimum is not None
+            and item.maximum is not None
+            and not item.minimum <= row.score <= item.maximum
+        ):
             problems.add(
                 file,
                 row.line,

@@ -13,10 +13,13 @@ from dataclasses import dataclass, field
 from accounts.models import Membership
 from changes import overlay, registry
 from changes.propose import Draft, creation
+from grading.models import Enrollment
 from grading.oneroster.matching import ENROLLMENT, SOURCE_ID, Imported, Matches, resolve
 from grading.oneroster.wanted import Place, Ref, Wanted
 
 Cell = tuple[uuid.UUID, str]
+STATUS = "status"
+ENROLLED, WITHDRAWN = Enrollment.Status.ENROLLED.value, Enrollment.Status.WITHDRAWN.value
 
 
 @dataclass(slots=True)
@@ -35,9 +38,16 @@ class Difference:
 
 
 def compare(
-    wanted: Sequence[Wanted], matches: Matches, known: Imported, *, by: Membership, reason: str
+    wanted: Sequence[Wanted],
+    matches: Matches,
+    known: Imported,
+    *,
+    by: Membership,
+    reason: str,
+    partial: bool = False,
 ) -> Difference:
-    """Return what the wanted records change. reason: why a standing grade would change."""
+    """Return what the wanted records change. reason: why a standing grade would change. partial:
+    only what has a line in a file; the rest is what the school holds already."""
     found = Difference()
     seen = _see(matches, by)
     for each in wanted:
@@ -47,8 +57,14 @@ def compare(
         tracked = registry.get(each.entity_type)
         entity_id = matches.ids[this]
         values = {
-            name: resolve(tracked, name, value, matches.ids) for name, value in each.values.items()
+            name: resolve(tracked, name, value, matches.ids)
+            for name, value in each.values.items()
+            if not partial or each.place(name).line
         }
+        if not values:
+            continue
+        if known.values.get((entity_id, STATUS)) == WITHDRAWN and (not partial or each.origin.line):
+            values[STATUS] = ENROLLED  # a roster took them out of the class, and has them again
         record = seen.get(entity_id)
         if record is None:
             filled = {name: value for name, value in values.items() if value is not None}
@@ -84,6 +100,8 @@ def _changes(
     drafts = []
     for name, value in values.items():
         cell, here = record.cell(name), (record.id, name)
+        if name == SOURCE_ID and value == str(record.id):
+            continue  # it goes out under its own id, and has come back
         # A blank that no import ever filled takes nothing away from what people typed.
         if value == known.values.get(here):
             found.kept += here in known.values and value not in (cell.standing, cell.value)

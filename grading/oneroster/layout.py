@@ -8,11 +8,12 @@ taken verbatim.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Generic, TypeVar
 
+from grading.oneroster.headers import BLANK, OWN
 from grading.oneroster.problems import Problems
 
 ID = 255
@@ -31,6 +32,13 @@ _BOOLEANS = {"true": True, "false": False}
 Row = TypeVar("Row")
 
 
+def parts(value: str) -> tuple[str, ...]:
+    """The parts of a comma list."""
+    if "," not in value:
+        return (value,) if value else ()
+    return tuple(part for part in map(str.strip, value.split(",")) if part)
+
+
 def choices(*values: str) -> Mapping[str, str]:
     """A fixed list of values, for Cells.choice."""
     return {value.lower(): value for value in values}
@@ -43,11 +51,25 @@ class Cells:
     one pass over a row finds all that is wrong with it; `sound` says whether the row may be used.
     """
 
-    __slots__ = ("_positions", "_problems", "_values", "file", "line", "sound")
+    __slots__ = (
+        "_has_own",
+        "_positions",
+        "_problems",
+        "_values",
+        "file",
+        "is_later",
+        "line",
+        "sound",
+    )
 
-    def __init__(self, file: str, header: Sequence[str], problems: Problems) -> None:
+    def __init__(
+        self, file: str, header: Sequence[str], problems: Problems, *, is_later: bool = False
+    ) -> None:
+        """is_later: the file is of version 1.2."""
         self.file = file
+        self.is_later = is_later
         self._positions = {column: i for i, column in enumerate(header)}
+        self._has_own = any(column.startswith("metadata.") for column in header)
         self._problems = problems
 
     def turn_to(self, line: int, values: Sequence[str]) -> None:
@@ -74,6 +96,28 @@ class Cells:
         if not value.strip():
             self.bad(column, "is blank")
         return value
+
+    def has(self, column: str) -> bool:
+        """Whether the file has this column."""
+        return column in self._positions
+
+    def named(self, column: str) -> str:
+        """A cell that the standard wants filled; '' where `metadata.blank` says that it is not."""
+        return "" if self.is_blank(column) else self.needed(column)
+
+    def is_blank(self, column: str) -> bool:
+        """Whether `metadata.blank` names this column."""
+        return BLANK in self._positions and column in self.text(BLANK).split()
+
+    def own(self, name: str) -> dict[str, str]:
+        """Those of the file's cells that hold a field of the ledger as it is, by field."""
+        if not self._has_own:
+            return {}
+        return {
+            of: self.text(column, EMAIL)
+            for column, of in OWN[name].items()
+            if column in self._positions
+        }
 
     def choice(self, column: str, allowed: Mapping[str, str]) -> str:
         """One of `choices(...)`, written in any case, answered as the standard writes it."""
@@ -131,16 +175,14 @@ class Cells:
 
     def many(self, column: str) -> tuple[str, ...]:
         """A comma list of sourcedIds inside one cell."""
-        value = self.text(column, COMMENT)
-        if "," not in value:
-            return (value,) if value else ()
-        return tuple(part for part in map(str.strip, value.split(",")) if part)
+        return parts(self.text(column, COMMENT))
 
 
 @dataclass(frozen=True, slots=True)
 class Layout(Generic[Row]):
     """One file: its name without .csv, columns it must have, columns it may have, how a row is
-    read.
+    read. `later`: the must and may of version 1.2, where they differ. `also_called`: other names of
+    columns that tables of the standard have had.
 
     Besides, every file must have sourcedId and may have status and dateLastModified.
     """
@@ -149,15 +191,18 @@ class Layout(Generic[Row]):
     must: tuple[str, ...]
     may: tuple[str, ...]
     read: Callable[[Cells], Row]
+    later: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    also_called: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def file(self) -> str:
         return f"{self.name}.csv"
 
-    def check_header(self, header: Sequence[str], problems: Problems) -> bool:
+    def check_header(self, header: Sequence[str], version: str, problems: Problems) -> bool:
         """Note what is wrong with the header; whether the rows below it can be read at all."""
-        must = ("sourcedId", *self.must)
-        known = (*must, "status", "dateLastModified", *self.may)
+        must, may = self.later if self.later and version == "1.2" else (self.must, self.may)
+        must = ("sourcedId", *must)
+        known = (*must, "status", "dateLastModified", *may)
         if missing := [column for column in must if column not in header]:
             if len(header) == 1 and re.search("[;\t|]", header[0]):
                 problems.add(
@@ -177,5 +222,7 @@ class Layout(Generic[Row]):
                         self.file, 1, column, "the column {} must be written {}", column, meant
                     )
                 else:
-                    problems.add(self.file, 1, column, "OneRoster 1.1 has no such column here")
+                    problems.add(
+                        self.file, 1, column, f"OneRoster {version} has no such column here"
+                    )
         return not missing

@@ -1,23 +1,26 @@
 """Writing a roster into the ledger: one change set per school, all schools or none."""
 
+from collections import Counter
 from collections.abc import Callable
 
 from django.db import transaction
 
 from accounts import audit
 from accounts.in_school import enter
-from accounts.models import AuditLog
+from accounts.models import AuditLog, School
 from accounts.origin import Origin
 from changes.review import Entered
 from grading.oneroster import people, scales
 from grading.oneroster.compare import Difference, compare
-from grading.oneroster.matching import Matches, imported, match
+from grading.oneroster.matching import Imported, Matches, imported, match
 from grading.oneroster.people import People
 from grading.oneroster.problems import Problems
+from grading.oneroster.removal import Removal, missing, named
 from grading.oneroster.report import Report, SchoolReport
 from grading.oneroster.roster import Roster
-from grading.oneroster.schools import Target, find_or_make
+from grading.oneroster.schools import Target, find_or_make, narrow
 from grading.oneroster.split import Part, split
+from grading.oneroster.told import what_changed
 from grading.oneroster.wanted import Given, wanted_of
 from grading.oneroster.writing import write
 
@@ -35,19 +38,27 @@ def load(
     time_zone: str,
     origin: Origin,
     progress: Progress = lambda what, done, total: None,
+    only: School | None = None,
+    confirmed: bool = False,
 ) -> Report:
     """Write a sound roster into its schools, in one transaction.
 
     Args:
         name: of the delivery, for people. email: of the office member who imports, lower case.
         time_zone: of schools that are made. origin: of the change sets.
+        only: the one school to import into; the others of the delivery are left alone.
+        confirmed: it is meant, if much is taken away (`removal.Held`).
 
     Raises:
         BadRoster: a value is none that the ledger takes; nothing was written.
         MayNotImport, Unclear: see `schools.find_or_make`; nothing was written.
+        Held: see `removal.missing`; nothing was written.
     """
     problems = Problems()
     parts = split(roster)
+    others = 0
+    if only is not None:
+        parts, others = narrow(parts, only)
     for part in parts:
         people.check_addresses(part, problems)
         scales.check_marks(part, problems)
@@ -63,16 +74,33 @@ def load(
                 progress(f"{target.school.name}: {what}", STEPS * number + done, total)
 
             with enter(target.school):
-                reports.append(_load_school(target, name, origin, problems, step))
+                took = _removing(roster, target, confirmed=confirmed)
+                reports.append(_load_school(target, took, name, origin, problems, step))
         if problems.total:
             problems.refuse()  # leaves the transaction by an exception, so that it rolls back
     progress("done", total, total)
-    unused = len(roster.results) - sum(len(part.results) for part in parts)
-    return Report(reports, targets.new_user, unused)
+    unused = 0
+    if only is None:
+        unused = sum(bool(row.line) for row in roster.results.values()) - sum(
+            bool(row.line) for part in parts for row in part.results.values()
+        )
+    return Report(reports, targets.new_user, unused, roster.unknown, others)
+
+
+Removing = Callable[[Matches, Imported], Removal]
+
+
+def _removing(roster: Roster, target: Target, *, confirmed: bool) -> Removing:
+    """Return what finds out what the roster takes away from a school."""
+    if roster.partial:
+        here = [each for each in roster.gone if each.school == target.school.pk]
+        return lambda matches, known: named(here, known)
+    return lambda matches, known: missing(target.part, matches, known, confirmed=confirmed)
 
 
 def _load_school(
     target: Target,
+    removing: Removing,
     name: str,
     origin: Origin,
     problems: Problems,
@@ -97,13 +125,19 @@ def _load_school(
     wanted = wanted_of(part, given)
     matches = match(wanted, known)
     reason = f"OneRoster import of {name}"
-    difference = compare(wanted, matches, known, by=member, reason=reason)
+    difference = compare(wanted, matches, known, by=member, reason=reason, partial=part.partial)
+    removal = removing(matches, known)
+    difference.drafts += removal.drafts
+    difference.places |= removal.places
     step(f"writing {len(difference.drafts):,} values", 2)
     entered = write(difference, target, origin=origin, reason=reason, problems=problems)
     if entered is not None:
         _fill(report, part, difference, matches, entered)
+        report.removal = removal
+        report.lines = what_changed(difference, entered)
     report.teachers = len(staff.made)
-    report.gone["teacher"] = staff.gone
+    if not part.partial:
+        report.gone["teacher"] = staff.gone
     report.notes += staff.kept
     return report
 
@@ -120,7 +154,8 @@ def _fill(
     report.changed = difference.changed
     report.kept = difference.kept
     report.deleted = len(matches.deleted)
-    report.gone = matches.gone
+    if not part.partial:
+        report.gone = Counter({kind: len(gone) for kind, gone in matches.gone.items()})
     report.values = len(entered.saved.changes)
     grades = sum(change.field == "grade" for change in entered.saved.changes)
     report.grades = grades - len(entered.waiting)
@@ -130,11 +165,12 @@ def _fill(
         if isinstance(this.key, tuple)
     }
     for judged in entered.waiting:
-        class_id, pupil_id = pairs[judged.entity_id]
-        pupil, class_ = part.pupils[pupil_id], part.classes[class_id]
+        class_id, pupil_id = pairs.get(judged.entity_id, ("", ""))
+        pupil, class_ = part.pupils.get(pupil_id), part.classes.get(class_id)
+        who = f"{pupil.given_name} {pupil.family_name}".strip() if pupil else "a pupil"
+        where = class_.title if class_ else "a class"
         report.waiting.append(
-            f"{pupil.given_name} {pupil.family_name} in {class_.title}: "
-            f"{judged.old_value or 'cleared'} -> {judged.value or 'cleared'}"
+            f"{who} in {where}: {judged.old_value or 'cleared'} -> {judged.value or 'cleared'}"
         )
 
 

@@ -1,22 +1,42 @@
 """manifest.csv: which version a delivery is, and for each file whether and how it is there."""
 
+from dataclasses import dataclass
+
 from grading.oneroster.archive import DAMAGED, Delivery
 from grading.oneroster.problems import FILES_IN_ORDER, Problems
 from grading.oneroster.records import Records
 
 FILE = "manifest.csv"
+VERSIONS = ("1.1", "1.2")
 NEEDED = ("orgs", "academicSessions", "courses", "classes", "users", "enrollments")
-"""Without these there is no roster. Marks (lineItems, results) and categories may be absent."""
+"""Without these there is no complete roster. Marks (lineItems, results) and the rest may be
+absent."""
+LATER = "roles"
+"""Version 1.2 has what people are in a file of its own, and needs it."""
 
 Properties = dict[str, tuple[str, int]]
 """Value and line by property name."""
 
 
-def read_manifest(delivery: Delivery, problems: Problems) -> frozenset[str]:
-    """The names, without .csv, of the files to be read.
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a delivery says of itself. modes: `bulk` or `delta` of each file that is to be read."""
 
-    Raises BadRoster at once when this is not OneRoster 1.1 or is a delta: nothing else is worth
-    reporting then. A file that is not as the manifest says is noted, and the others are still read.
+    version: str
+    modes: dict[str, str]
+
+    @property
+    def partial(self) -> bool:
+        """Whether it lists changes, so that what it does not name stays as it is."""
+        return "delta" in self.modes.values()
+
+
+def read_manifest(delivery: Delivery, problems: Problems, *, deltas: bool) -> Manifest:
+    """Read what a delivery says of itself.
+
+    Raises BadRoster at once when this is no OneRoster of a version that can be read, or a delta and
+    `deltas` is off: nothing else is worth reporting then. A file that is not as the manifest says
+    is noted, and the others are still read.
     """
     if FILE not in delivery.files:
         problems.add(
@@ -25,21 +45,29 @@ def read_manifest(delivery: Delivery, problems: Problems) -> frozenset[str]:
         problems.refuse()
     said = _properties(delivery, problems)
     version, line = said.get("oneroster.version", ("", 0))
-    if version != "1.1":
-        problems.add(FILE, line, "", "oneroster.version is {}, but only 1.1 can be read", version)
-    for name in _names():
-        mode, line = said.get(f"file.{name}", ("", 0))
-        if mode == "delta":
-            problems.add(
-                FILE, line, "", "{} is a delta (changes only); send the complete lists", name
-            )
+    if version not in VERSIONS:
+        problems.add(
+            FILE, line, "", "oneroster.version is {}, but only 1.1 and 1.2 can be read", version
+        )
+    names = _names(version)
+    partial = any(said.get(f"file.{name}", ("", 0))[0] == "delta" for name in names)
+    if partial and not deltas:
+        for name in names:
+            mode, line = said.get(f"file.{name}", ("", 0))
+            if mode == "delta":
+                problems.add(
+                    FILE, line, "", "{} is a delta (changes only); send the complete lists", name
+                )
     if problems.total:
         problems.refuse()
-    return frozenset(name for name in _names() if _is_there(name, said, delivery, problems))
+    needed = () if partial else (*NEEDED, *((LATER,) if version == "1.2" else ()))
+    modes = {name: _mode(name, said, delivery, needed, problems) for name in names}
+    return Manifest(version, {name: mode for name, mode in modes.items() if mode})
 
 
-def _names() -> list[str]:
-    return [file.removesuffix(".csv") for file in FILES_IN_ORDER if file != FILE]
+def _names(version: str) -> list[str]:
+    names = [file.removesuffix(".csv") for file in FILES_IN_ORDER if file != FILE]
+    return [name for name in names if version == "1.2" or name != LATER]
 
 
 def _properties(delivery: Delivery, problems: Problems) -> Properties:
@@ -62,20 +90,26 @@ def _properties(delivery: Delivery, problems: Problems) -> Properties:
     return said
 
 
-def _is_there(name: str, said: Properties, delivery: Delivery, problems: Problems) -> bool:
+def _mode(
+    name: str, said: Properties, delivery: Delivery, needed: tuple[str, ...], problems: Problems
+) -> str:
+    """`bulk` or `delta` of a file that is there as the manifest says; else ''."""
     mode, line = said.get(f"file.{name}", ("", 0))
     file = f"{name}.csv"
-    if mode == "bulk" and file in delivery.files:
-        return True
+    listed = mode in ("bulk", "delta")
+    if listed and file in delivery.files:
+        return mode
     alike = next((other for other in delivery.files if other.lower() == file.lower()), None)
-    if mode == "bulk" and alike:
+    if listed and alike:
         problems.add(FILE, line, "", "there is {}, but it must be called {}", alike, file)
-    elif mode == "bulk":
-        problems.add(FILE, line, "", "says that {} is bulk, but there is no such file", file)
+    elif listed:
+        problems.add(FILE, line, "", f"says that {{}} is {mode}, but there is no such file", file)
     elif mode not in ("", "absent"):
-        problems.add(FILE, line, "", "{} is {}, which is neither bulk nor absent", file, mode)
-    elif name in NEEDED:
+        problems.add(
+            FILE, line, "", "{} is {}, which is neither bulk nor delta nor absent", file, mode
+        )
+    elif name in needed:
         problems.add(FILE, line, "", "does not say that {} is bulk, but a roster needs it", file)
     elif alike:
         problems.add(FILE, line, "", "does not say that {} is bulk, but the file is there", file)
-    return False
+    return ""

@@ -4,7 +4,6 @@ Call everything here inside the school. The number of statements does not grow w
 """
 
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -38,15 +37,15 @@ class Matches:
     """ids: of each wanted record. new: those to be made.
 
     deleted: in the roster, but deleted here on purpose; they and what refers to them stay away.
-    freed: enrolments whose roster id now means another one. gone: how many records once came from a
-    roster and are not in this one, by entity type.
+    freed: enrolments whose roster id now means another one. gone: the records that once came from a
+    roster and are not in this one, by entity type; of a delta none, which says what is gone.
     """
 
     ids: dict[Ref, uuid.UUID] = field(default_factory=dict)
     new: set[uuid.UUID] = field(default_factory=set)
     deleted: set[Ref] = field(default_factory=set)
     freed: set[uuid.UUID] = field(default_factory=set)
-    gone: Counter[str] = field(default_factory=Counter)
+    gone: dict[str, set[uuid.UUID]] = field(default_factory=dict)
 
 
 def imported() -> Imported:
@@ -77,9 +76,10 @@ def match(wanted: Sequence[Wanted], known: Imported) -> Matches:
     """
     matches = Matches()
     for tracked in registry.in_order():
+        if SOURCE_ID not in tracked.fields:
+            continue  # nothing that a roster speaks of
         some = [each for each in wanted if each.entity_type == tracked.entity_type]
-        if some:
-            _match_type(tracked, some, known, matches)
+        _match_type(tracked, some, known, matches)
     return matches
 
 
@@ -101,6 +101,7 @@ def _match_type(
     kind = tracked.entity_type
     names = NATURAL.get(kind) or next(key for key in tracked.natural_keys if key != (SOURCE_ID,))
     by_source: dict[str, uuid.UUID] = {}
+    by_own_id: dict[str, uuid.UUID] = {}
     by_nature: dict[Nature, uuid.UUID] = {}
     columns = [tracked.field(name).column for name in names]
     for entity_id, source_id, *values in tracked.model._default_manager.values_list(
@@ -108,6 +109,8 @@ def _match_type(
     ):
         if source_id is not None:
             by_source[source_id] = entity_id
+        else:
+            by_own_id[str(entity_id)] = entity_id
         if None not in values and (source_id is None or kind == ENROLLMENT):
             by_nature[tuple(str(value) for value in values)] = entity_id
     unknown: list[tuple[Ref, uuid.UUID]] = []
@@ -118,7 +121,8 @@ def _match_type(
             continue
         source_id = resolve(tracked, SOURCE_ID, each.values.get(SOURCE_ID), matches.ids) or ""
         nature = tuple(resolve(tracked, name, each.values[name], matches.ids) for name in names)
-        same_id = by_source.get(source_id)
+        # What has no roster id goes out under its own, and comes back so.
+        same_id = by_source.get(source_id) or by_own_id.get(source_id)
         # Taken once: two lines with one number must clash, not write into one record by turns.
         entity_id = by_nature.pop(nature, None)
         if kind == ENROLLMENT and same_id not in (None, entity_id):
@@ -138,20 +142,25 @@ def _match_type(
     _leave_deleted(unknown, matches)
     matched = set(matches.ids.values())
     matches.freed -= matched
-    matches.gone[kind] = len(set(by_source.values()) - matched - matches.freed)
+    matches.gone[kind] = set(by_source.values()) - matched - matches.freed
 
 
 def _leave_deleted(unknown: Sequence[tuple[Ref, uuid.UUID]], matches: Matches) -> None:
     """Of records that an import once made and that stand no longer, find those that a person
-    deleted. The others were never approved, or wait for a parent, and are made anew."""
+    deleted. The others were never approved, wait for a parent, or were deleted by a delta, and are
+    made anew."""
     heads = (
         Change.objects.filter(entity_id__in=[before for _, before in unknown], field=EXISTS)
         .effective()
         .order_by("entity_id", "-position")
         .distinct("entity_id")
-        .values_list("entity_id", "value")
+        .values_list("entity_id", "value", "change_set__source")
     )
-    deleted = {entity_id for entity_id, value in heads if value == FALSE} if unknown else set()
+    deleted = {
+        entity_id
+        for entity_id, value, source in (heads if unknown else ())
+        if value == FALSE and source != ChangeSet.Source.IMPORT
+    }
     for this, before in unknown:
         if before in deleted:
             matches.new.discard(matches.ids.pop(this))

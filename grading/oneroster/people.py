@@ -33,6 +33,8 @@ class People:
 def check_addresses(part: Part, problems: Problems) -> None:
     """Note every teacher's address that no mail could reach."""
     for teacher in part.teachers.values():
+        if not teacher.line:
+            continue
         try:
             validate_email(teacher.email)
         except ValidationError:
@@ -51,7 +53,7 @@ def bring_in(part: Part, school: School) -> People:
     members = {
         m.user_id: m for m in Membership.objects.filter(school=school).select_related("user")
     }
-    by_source = {m.source_id: m for m in members.values() if m.source_id}
+    by_source = {m.source_id or str(m.pk): m for m in members.values()}
     users = {user.email: user for user in User.objects.filter(email__in=emails)}
     new_users, adopted = [], []
     for teacher in part.teachers.values():
@@ -74,7 +76,7 @@ def bring_in(part: Part, school: School) -> People:
                 )
                 members[user.pk] = member
                 people.made.append(member)
-            elif member.source_id is None:
+            elif member.source_id is None and str(member.pk) != teacher.sourced_id:
                 member.source_id = teacher.sourced_id
                 adopted.append(member)
         people.user_ids[teacher.sourced_id] = member.user_id
@@ -82,7 +84,11 @@ def bring_in(part: Part, school: School) -> People:
     User.objects.bulk_create(new_users)
     Membership.objects.bulk_create(people.made)
     Membership.objects.bulk_update(adopted, ["source_id"])
-    people.gone = sum(m.is_active for source, m in by_source.items() if source not in part.teachers)
+    people.gone = sum(
+        m.is_active
+        for source, m in by_source.items()
+        if m.source_id and source not in part.teachers
+    )
     return people
 
 

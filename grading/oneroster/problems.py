@@ -12,6 +12,8 @@ FILES_IN_ORDER = (
     "courses.csv",
     "classes.csv",
     "users.csv",
+    "roles.csv",
+    "demographics.csv",
     "enrollments.csv",
     "categories.csv",
     "lineItems.csv",

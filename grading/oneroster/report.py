@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from grading.oneroster.problems import printable
+from grading.oneroster.removal import Removal
+from grading.oneroster.told import Line
 
 NAMES = {
     "term": ("term", "terms"),
@@ -27,7 +29,8 @@ class SchoolReport:
     now. waiting: marks that wait for a second person, since another mark stands; a line each.
     kept: values that were changed here since the last import, and in the file not. deleted:
     records of the file that were deleted here. gone: records that are no longer in the file, by
-    entity type. teachers: new members. notes: sentences about accounts.
+    entity type. removal: what was taken away. lines: what was changed, record by record. teachers:
+    new members. notes: sentences about accounts.
     """
 
     name: str
@@ -41,6 +44,8 @@ class SchoolReport:
     kept: int = 0
     deleted: int = 0
     gone: Counter[str] = field(default_factory=Counter)
+    removal: Removal = field(default_factory=Removal)
+    lines: list[Line] = field(default_factory=list)
     teachers: int = 0
     notes: list[str] = field(default_factory=list)
 
@@ -52,11 +57,14 @@ class SchoolReport:
 @dataclass(slots=True)
 class Report:
     """What an import did. new_user: the account of who ran it was made for it. unused: results
-    that were not imported, since they are no final grades."""
+    that were not imported, since they are no final grades. unknown: what a delta deletes, and was
+    not here. others: schools of the delivery that were left alone."""
 
     schools: list[SchoolReport]
     new_user: bool
     unused: int
+    unknown: int = 0
+    others: int = 0
 
 
 def tell(report: Report, *, email: str) -> Iterator[str]:
@@ -68,6 +76,10 @@ def tell(report: Report, *, email: str) -> Iterator[str]:
             f"{_count(report.unused, 'result', 'results')} not imported: they are not the final "
             "grade of a class."
         )
+    if report.unknown:
+        yield f"{_count(report.unknown, 'row', 'rows')} to be deleted were not here anyway."
+    if report.others:
+        yield f"{_count(report.others, 'school', 'schools')} of the delivery left alone."
     if report.new_user:
         yield (
             f"{email} has no password yet: set one on the sign-in page, by "
@@ -105,8 +117,15 @@ def _tell_school(school: SchoolReport, email: str) -> Iterator[str]:
     if school.deleted:
         records = _count(school.deleted, "record", "records")
         yield f"  {records} of the file were deleted here, and stay so."
-    if any(school.gone.values()):
-        yield f"  no longer in the file, left as they are: {_list(school.gone)}"
+    if school.removal.withdrawn:
+        yield f"  withdrawn: {_list({'enrollment': school.removal.withdrawn})}"
+    if any(school.removal.deleted.values()):
+        yield f"  deleted: {_list(school.removal.deleted)}"
+    if any(school.removal.stay.values()):
+        yield f"  to be deleted, but something hangs on them: {_list(school.removal.stay)}"
+    left = school.gone - Counter({"enrollment": school.removal.withdrawn})
+    if any(left.values()):
+        yield f"  no longer in the file, left as they are: {_list(left)}"
     yield from _lines(school.notes)
 
 

@@ -4,11 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grading.oneroster import rows
+from grading.oneroster.completing import Gone
 
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """All that was delivered, in the order of the files. Mappings are from sourcedId to row."""
+    """All that was delivered, in the order of the files. Mappings are from sourcedId to row.
+
+    partial: it lists changes. What it does not name is in the mappings too, with line 0, as the
+    school holds it; `gone` is what it says to delete, and `unknown` counts what of that was not
+    there.
+    """
 
     orgs: Mapping[str, rows.Org]
     sessions: Mapping[str, rows.Session]
@@ -19,6 +25,10 @@ class Roster:
     categories: Mapping[str, rows.Category]
     line_items: Mapping[str, rows.LineItem]
     results: Mapping[str, rows.Result]
+    demographics: Mapping[str, rows.Demographic]
+    partial: bool = False
+    gone: tuple[Gone, ...] = ()
+    unknown: int = 0
 
     @property
     def schools(self) -> list[rows.Org]:

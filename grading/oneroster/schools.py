@@ -15,6 +15,10 @@ class MayNotImport(Exception):
     """Who imports is not in the office of a school that the roster names."""
 
 
+class NotInIt(Exception):
+    """The delivery says nothing of the school that is imported into."""
+
+
 class Unclear(Exception):
     """It cannot be told which school of this installation a school of the roster is."""
 
@@ -39,6 +43,14 @@ class Targets:
 
     each: list[Target]
     new_user: bool
+
+
+def schools_of(email: str) -> list[School]:
+    """Return the schools in whose office this person is."""
+    members = Membership.objects.filter(
+        user__email=email, user__is_active=True, is_active=True, role=Membership.Role.OFFICE
+    )
+    return [each.school for each in members.select_related("school").order_by("school_id")]
 
 
 def find_or_make(parts: Iterable[Part], *, email: str, time_zone: str) -> Targets:
@@ -78,7 +90,7 @@ def find_or_make(parts: Iterable[Part], *, email: str, time_zone: str) -> Target
         if school is None:
             targets.append(_make(part, user, time_zone, taken))
         else:
-            adopted = school.source_id is None
+            adopted = school.source_id is None and str(school.pk) != part.school.sourced_id
             if adopted:
                 school.source_id = part.school.sourced_id
                 school.save(update_fields=["source_id"])
@@ -86,9 +98,26 @@ def find_or_make(parts: Iterable[Part], *, email: str, time_zone: str) -> Target
     return Targets(targets, new_user)
 
 
+def narrow(parts: Sequence[Part], school: School) -> tuple[list[Part], int]:
+    """Return the part of one school, and how many others the delivery has.
+
+    Raises:
+        NotInIt: it has none of this school.
+        Unclear: see `find_or_make`.
+    """
+    own = [part for part in parts if _find(part, [school]) is not None]
+    if not own:
+        names = ", ".join(shown(part.school.name) for part in parts[:5]) or "no school"
+        raise NotInIt(
+            f"The delivery is of {names}, and of no school that goes by the name or the roster id "
+            f"of {school.name}."
+        )
+    return own[:1], len(parts) - 1
+
+
 def _find(part: Part, here: Sequence[School]) -> School | None:
     org = part.school
-    by_id = next((school for school in here if school.source_id == org.sourced_id), None)
+    by_id = next((school for school in here if _goes_by(school, org.sourced_id)), None)
     if by_id is not None:
         return by_id
     alike = [
@@ -103,6 +132,11 @@ def _find(part: Part, here: Sequence[School]) -> School | None:
             "correct the roster id of the school here."
         )
     return alike[0] if alike else None
+
+
+def _goes_by(school: School, sourced_id: str) -> bool:
+    """Whether a file calls a school so: by its roster id, or without one by its own."""
+    return sourced_id == (school.source_id or str(school.pk))
 
 
 def _make(part: Part, user: User, time_zone: str, taken: set[str]) -> Target:

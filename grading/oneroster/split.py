@@ -4,11 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from grading.oneroster.completing import teaching_that_ended
 from grading.oneroster.finals import final_line_items
 from grading.oneroster.roster import Roster
 from grading.oneroster.rows import (
     Class,
     Course,
+    Demographic,
     Enrollment,
     LineItem,
     Org,
@@ -26,7 +28,8 @@ class Part:
     terms: the session of each class.
     courses: its own, and those of a district or another school that its classes use.
     instructors: the teacher responsible for a class. finals: the line item that holds its grade.
-    results: those of `finals`, by class and pupil.
+    results: those of `finals`, by class and pupil. births: dates of birth, by pupil, with the line.
+    taught: the line that says who teaches a class, or that nobody does any more.
     """
 
     school: Org
@@ -40,11 +43,17 @@ class Part:
     instructors: dict[str, str] = field(default_factory=dict)
     finals: dict[str, LineItem] = field(default_factory=dict)
     results: dict[tuple[str, str], Result] = field(default_factory=dict)
+    births: dict[str, Demographic] = field(default_factory=dict)
+    taught: dict[str, int] = field(default_factory=dict)
+    partial: bool = False
 
 
 def split(roster: Roster) -> list[Part]:
     """Cut a sound roster by school, in the order of orgs.csv."""
-    parts = {school.sourced_id: Part(school) for school in roster.schools}
+    parts = {school.sourced_id: Part(school, partial=roster.partial) for school in roster.schools}
+    for session in roster.sessions.values():
+        if session.org in parts:
+            parts[session.org].sessions[session.sourced_id] = session
     for course in roster.courses.values():
         if course.org in parts:
             parts[course.org].courses[course.sourced_id] = course
@@ -59,6 +68,12 @@ def split(roster: Roster) -> list[Part]:
         for part in filter(None, map(parts.get, user.orgs)):
             _add_person(part, user)
     _add_enrollments(roster, parts)
+    for part in parts.values():
+        part.births = {
+            pupil: roster.demographics[pupil]
+            for pupil in part.pupils
+            if pupil in roster.demographics
+        }
     finals = final_line_items(roster)
     for class_id, item in finals.items():
         parts[roster.classes[class_id].school].finals[class_id] = item
@@ -88,10 +103,16 @@ def _add_enrollments(roster: Roster, parts: dict[str, Part]) -> None:
         elif row.role == "teacher":
             part.teachers.setdefault(row.user, roster.users[row.user])
             teaching[row.class_].append(row)
+    for class_id, line in teaching_that_ended(roster.gone).items():
+        if class_id in roster.classes:
+            parts[roster.classes[class_id].school].taught[class_id] = line
     for class_id, rows in teaching.items():
-        parts[roster.classes[class_id].school].instructors[class_id] = _responsible(rows)
+        part, first = parts[roster.classes[class_id].school], _responsible(rows)
+        part.instructors[class_id] = first.user
+        part.taught[class_id] = first.line
 
 
-def _responsible(rows: Iterable[Enrollment]) -> str:
-    """Of several teachers of a class the one marked primary, else the first in the file."""
-    return min(rows, key=lambda row: not row.primary).user
+def _responsible(rows: Iterable[Enrollment]) -> Enrollment:
+    """Of several teachers of a class the one marked primary, else the first in the file; and one
+    that a file names before one whom only the school knows."""
+    return min(rows, key=lambda row: (not row.primary, not row.line))

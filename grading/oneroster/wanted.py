@@ -7,10 +7,20 @@ nothing of is left out. Text stays verbatim; the ledger's own fields judge it.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import NamedTuple, TypeVar
 
-from grading.oneroster.rows import Class, Course, Enrollment, Result, Session, User
+from grading.oneroster.headers import OWN, YEAR_LEVEL
+from grading.oneroster.rows import (
+    Class,
+    Course,
+    Demographic,
+    Enrollment,
+    Result,
+    Session,
+    User,
+)
 from grading.oneroster.split import Part
 
 Key = str | tuple[str, str]
@@ -71,7 +81,7 @@ class Given:
 def wanted_of(part: Part, given: Given) -> list[Wanted]:
     """Return the records of one school, parents before children."""
     course_codes = _codes(part.courses.values(), lambda course: course.code)
-    section_codes: dict[str, str] = {}
+    section_codes: dict[str, str | None] = {}
     for term in part.sessions:
         classes = [row for row in part.classes.values() if part.terms[row.sourced_id] == term]
         section_codes |= _codes(classes, lambda row: row.code, lambda row: row.title)
@@ -84,12 +94,12 @@ def wanted_of(part: Part, given: Given) -> list[Wanted]:
         *(_course(row, course_codes[row.sourced_id]) for row in part.courses.values()),
         *(_room(name, row) for name, row in rooms.items()),
         *(
-            _section(row, part.terms[row.sourced_id], section_codes[row.sourced_id], given)
+            _section(row, part, section_codes[row.sourced_id], given)
             for row in part.classes.values()
         ),
-        *(_student(row) for row in part.pupils.values()),
+        *(_student(row, part.births.get(row.sourced_id)) for row in part.pupils.values()),
         *(
-            _enrollment(row, part.results.get((row.class_, row.user)), given)
+            _enrollment(row, part.results.get((row.class_, row.user)), part, given)
             for row in part.enrollments
         ),
     ]
@@ -102,12 +112,23 @@ def _term(row: Session) -> Wanted:
         ("academicSessions.csv", row.line),
         source_id=("sourcedId", row.sourced_id),
         name=("title", row.title),
-        starts_on=("startDate", row.start_on.isoformat()),
-        ends_on=("endDate", row.end_on.isoformat()),
+        starts_on=("startDate", _day(row.start_on)),
+        ends_on=("endDate", _day(row.end_on)),
+        **_own("academicSessions", row.own),
     )
 
 
-def _course(row: Course, code: str) -> Wanted:
+def _day(day: date | None) -> str:
+    return day.isoformat() if day else ""
+
+
+def _own(name: str, own: Mapping[str, str]) -> dict[str, tuple[str, Value]]:
+    """Fields of the ledger that a file of ours says as they are, with their columns."""
+    columns = {field: column for column, field in OWN[name].items()}
+    return {field: (columns.get(field, "pronouns"), value) for field, value in own.items()}
+
+
+def _course(row: Course, code: str | None) -> Wanted:
     return _wanted(
         "course",
         row.sourced_id,
@@ -115,6 +136,7 @@ def _course(row: Course, code: str) -> Wanted:
         source_id=("sourcedId", row.sourced_id),
         code=("courseCode", code),
         title=("title", row.title),
+        **_own("courses", row.own),
     )
 
 
@@ -122,38 +144,60 @@ def _room(name: str, row: Class) -> Wanted:
     return _wanted("room", name, ("classes.csv", row.line), name=("location", name))
 
 
-def _section(row: Class, term: str, code: str, given: Given) -> Wanted:
+def _section(row: Class, part: Part, code: str | None, given: Given) -> Wanted:
     room = row.location.strip()
-    cells: dict[str, tuple[str, Value]] = {
-        "source_id": ("sourcedId", row.sourced_id),
-        "course": ("courseSourcedId", Ref("course", row.course)),
-        "term": ("termSourcedIds", Ref("term", term)),
-        "code": ("classCode", code),
-        "instructor": ("sourcedId", given.instructors.get(row.sourced_id)),
-        "room": ("location", Ref("room", room) if room else None),
-    }
+    wanted = _wanted(
+        "section",
+        row.sourced_id,
+        ("classes.csv", row.line),
+        source_id=("sourcedId", row.sourced_id),
+        course=("courseSourcedId", Ref("course", row.course)),
+        term=("termSourcedIds", Ref("term", part.terms[row.sourced_id])),
+        code=("classCode", code),
+        room=("location", Ref("room", room) if room else None),
+        **_own("classes", row.own),
+    )
+    values, places = dict(wanted.values), dict(wanted.places)
+    values["instructor"] = given.instructors.get(row.sourced_id)
+    line = part.taught.get(row.sourced_id)
+    if line is not None:
+        places["instructor"] = Place("enrollments.csv", line, "userSourcedId")
     # Without a line item the roster says nothing of the scale, and a school may have set one.
     if scale := given.scales.get(row.sourced_id):
-        cells["scale"] = ("sourcedId", scale)
-    return _wanted("section", row.sourced_id, ("classes.csv", row.line), **cells)
+        values["scale"] = scale
+        item = part.finals[row.sourced_id]
+        places["scale"] = Place("lineItems.csv", item.line, "resultValueMax")
+    return Wanted("section", wanted.key, wanted.origin, values, places)
 
 
-def _student(row: User) -> Wanted:
+def _student(row: User, birth: Demographic | None) -> Wanted:
     names = [name for name in (row.given_name, row.middle_name) if name.strip()]
-    return _wanted(
+    cells: dict[str, tuple[str, Value]] = {
+        "source_id": ("sourcedId", row.sourced_id),
+        "number": ("identifier", row.identifier),
+        "given_names": ("givenName", " ".join(names)),
+        "family_name": ("familyName", row.family_name),
+        "email": ("email", row.email),
+        "year_level": ("grades", ", ".join(row.grades)),
+    }
+    own = dict(row.own)
+    if level := own.pop("year_level", ""):
+        cells["year_level"] = (YEAR_LEVEL, level)
+    cells |= _own("users", own)
+    wanted = _wanted("student", row.sourced_id, ("users.csv", row.line), **cells)
+    if birth is None or birth.birth_on is None:
+        return wanted
+    place = Place("demographics.csv", birth.line, "birthDate")
+    return Wanted(
         "student",
-        row.sourced_id,
-        ("users.csv", row.line),
-        source_id=("sourcedId", row.sourced_id),
-        number=("identifier", row.identifier),
-        given_names=("givenName", " ".join(names)),
-        family_name=("familyName", row.family_name),
-        email=("email", row.email),
-        year_level=("grades", ", ".join(row.grades)),
+        wanted.key,
+        wanted.origin,
+        {**wanted.values, "birth_date": birth.birth_on.isoformat()},
+        {**wanted.places, "birth_date": place},
     )
 
 
-def _enrollment(row: Enrollment, result: Result | None, given: Given) -> Wanted:
+def _enrollment(row: Enrollment, result: Result | None, part: Part, given: Given) -> Wanted:
     wanted = _wanted(
         "enrollment",
         (row.class_, row.user),
@@ -165,8 +209,10 @@ def _enrollment(row: Enrollment, result: Result | None, given: Given) -> Wanted:
     if result is None:
         return wanted
     cells: dict[str, tuple[str, Value]] = {"comment": ("comment", result.comment)}
-    # A result that is not there yet takes no standing grade away.
-    if grade := _grade(result, given.exempt.get(row.class_)):
+    grade = _grade(result, given.exempt.get(row.class_))
+    # In a complete list a result that is not there yet takes no standing grade away. A delta names
+    # it because it has changed.
+    if grade or (part.partial and result.status == "not submitted"):
         cells["grade"] = ("score", grade)
     marks = _wanted("enrollment", wanted.key, ("results.csv", result.line), **cells)
     return Wanted(
@@ -180,6 +226,10 @@ def _enrollment(row: Enrollment, result: Result | None, given: Given) -> Wanted:
 
 def _grade(result: Result, exempt: str | None) -> str | None:
     """The grade as the ledger writes it; None while the teacher has not finished."""
+    if result.status in ("partially graded", "submitted"):
+        return None
+    if result.grade.strip():
+        return result.grade
     if result.status == "exempt":
         return exempt
     if result.status != "fully graded" or result.score is None:
@@ -211,19 +261,26 @@ def _wanted(
 Row = TypeVar("Row", Course, Class)
 
 
-def _codes(rows: Iterable[Row], *candidates: Callable[[Row], str]) -> dict[str, str]:
-    """A code for each row, by sourcedId: the first candidate that no other row shares.
+def _codes(rows: Iterable[Row], *candidates: Callable[[Row], str | None]) -> dict[str, str | None]:
+    """A code for each row, by sourcedId: the first candidate that no other row shares; None for one
+    that says that it has none.
 
     Real rosters repeat course codes from year to year, and leave class codes blank. The sourcedId
     is ugly but never shared.
     """
-    codes: dict[str, str] = {}
-    left = list(rows)
+    codes: dict[str, str | None] = {}
+    left = []
+    for row in rows:
+        if row.code is None:
+            codes[row.sourced_id] = None
+        else:
+            left.append(row)
     for candidate in candidates:
-        shared = Counter(candidate(row).strip() for row in left)
+        said = {row.sourced_id: (candidate(row) or "").strip() for row in left}
+        shared = Counter(said.values())
         taken = set(codes.values())
         for row in left:
-            code = candidate(row).strip()
+            code = said[row.sourced_id]
             if code and len(code) <= CODE and shared[code] == 1 and code not in taken:
                 codes[row.sourced_id] = code
         left = [row for row in left if row.sourced_id not in codes]

@@ -1,4 +1,4 @@
-"""``manage.py import_oneroster``: a school's roster, with its marks, out of OneRoster 1.1 files."""
+"""``manage.py import_oneroster``: a school's roster, with its marks, out of OneRoster files."""
 
 import zoneinfo
 from pathlib import Path
@@ -12,17 +12,19 @@ from django.db import Error as DatabaseError
 from accounts.origin import Origin
 from changes.deciding import MayNotDecide
 from changes.propose import MayNotPropose
+from grading.oneroster.known import known_of
 from grading.oneroster.load import load
 from grading.oneroster.problems import BadRoster, format_report, printable, shown
 from grading.oneroster.reader import read_roster
+from grading.oneroster.removal import Held
 from grading.oneroster.report import tell
-from grading.oneroster.schools import MayNotImport, Unclear
+from grading.oneroster.schools import MayNotImport, Unclear, schools_of
 
 
 class Command(BaseCommand):
     help = (
-        "Imports schools, terms, courses, classes, pupils, teachers, enrolments and first marks "
-        "from OneRoster 1.1 bulk files. All of it or nothing."
+        "Imports schools, terms, courses, classes, pupils, teachers, enrolments and marks from "
+        "OneRoster 1.1 or 1.2 files, complete lists or changes. All of it or nothing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -39,7 +41,21 @@ class Command(BaseCommand):
             help="of schools that are new, such as Europe/Dublin (default: UTC)",
         )
 
-    def handle(self, *args: Any, path: Path, by: str, time_zone: str, **options: Any) -> None:
+        parser.add_argument(
+            "--confirm-removals",
+            action="store_true",
+            help="it is meant, if complete lists take away more than a tenth of a roster",
+        )
+
+    def handle(
+        self,
+        *args: Any,
+        path: Path,
+        by: str,
+        time_zone: str,
+        confirm_removals: bool = False,
+        **options: Any,
+    ) -> None:
         email = _email(by)
         if time_zone not in zoneinfo.available_timezones():
             raise CommandError(
@@ -48,7 +64,7 @@ class Command(BaseCommand):
         bar = Bar(self.stderr)
         try:
             bar.step("reading", 0, 1)
-            roster = read_roster(path)
+            roster = read_roster(path, known=lambda: known_of(schools_of(email)))
             report = load(
                 roster,
                 name=shown(path.resolve().name, marks=False),
@@ -56,10 +72,17 @@ class Command(BaseCommand):
                 time_zone=time_zone,
                 origin=Origin(user_agent="manage.py import_oneroster"),
                 progress=bar.step,
+                confirmed=confirm_removals,
             )
         except BadRoster as bad:
             bar.end()
             raise CommandError(format_report(bad)) from bad
+        except Held as held:
+            bar.end()
+            raise CommandError(
+                f"Nothing was imported. {printable(str(held))} If it is, import it again with "
+                "--confirm-removals."
+            ) from held
         except (MayNotImport, Unclear, MayNotPropose, MayNotDecide) as refusal:
             bar.end()
             raise CommandError(f"Nothing was imported. {printable(str(refusal))}") from refusal
