@@ -177,6 +177,7 @@ class EnrollmentAdmin(TrackedAdmin):
         at = "duplicates/"
         own = [
             path(at, guarded(duplicate_pages.listed), name="duplicates"),
+            path(f"{at}not-the-same/", guarded(duplicate_pages.not_same), name="not_the_same"),
             path(f"{at}merge/", guarded(duplicate_pages.compare), name="merge"),
             path(f"{at}merge/execute/", guarded(duplicate_pages.execute), name="merge_execute"),
             path(f"{at}<int:number>/", guarded(duplicate_pages.merged), name="merged"),

@@ -10,6 +10,7 @@ class GradingConfig(AppConfig):
         "grading_gradingstep": [],
         "grading_handin": [],
         "grading_extension": [],
+        "grading_notthesame": [],
         "grading_cardrun": ["handled", "finished_at", "cancelled_at"],
         "grading_issuedcard": [],
         "grading_cardofrun": [],

@@ -30,7 +30,7 @@ from changes.registry import EXISTS, FALSE, TRUE
 from changes.revert import NothingToDo, PreviewChanged
 from changes.review import NotApproved
 
-from . import duplicates
+from . import duplicates, not_the_same
 from .duplicates import Pupil
 
 ON_A_PAGE = 25
@@ -113,12 +113,28 @@ def listed(request: MemberRequest) -> HttpResponseBase:
     merges = Paginator(_merges(), MERGES_ON_A_PAGE).get_page(request.GET.get("merges"))
     context = {
         "page": page,
-        "pairs": [(known[each.one], known[each.other], each.because) for each in page],
+        "pairs": [(known[each.one], known[each.other], each) for each in page],
         "rest_of_query": urlencode({"pupil": pupil_id}) if pupil_id else "",
         "pupil": known.get(pupil_id) if pupil_id else None,
         "merges": _with_names(merges),
     }
     return TemplateResponse(request, "grading/duplicates.html", context)
+
+
+@posted_or_back_to("admin:duplicates")
+def not_same(request: MemberRequest) -> HttpResponseBase:
+    """Note that two pupils are not the same."""
+    try:
+        one, other = _two(request.POST)
+    except MergedAlready as already:
+        return _to(request, already)
+    not_the_same.note(one.id, other.id, by=request.member, origin=request.origin)
+    messages.success(
+        request,
+        f"Noted: {one.name} and {other.name} are two. They are told as possible duplicates again "
+        "when the name or the date of birth of one of them changes.",
+    )
+    return redirect("admin:duplicates")
 
 
 def _merges() -> QuerySet[Any]:

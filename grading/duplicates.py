@@ -18,7 +18,8 @@ from changes.plain import plain
 from changes.registry import EXISTS, TRUE
 from students.models import Student
 
-from .models import Enrollment, Section
+from . import not_the_same
+from .models import Enrollment, NotTheSame, Section
 from .pupil_rules import ALIKE, MOST_LIKENESSES
 
 ALIKE_OF_ONE_AGE = 70
@@ -29,11 +30,13 @@ FIELDS = ("family_name", "given_names", "number", "birth_date", "year_level", "h
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Suspected:
-    """Two pupils who may be one: ``one`` stands, or was proposed first. ``because``: in words."""
+    """Two pupils who may be one: ``one`` stands, or was proposed first. ``because``: in words.
+    ``noted``: they are two, as somebody of the office has noted."""
 
     one: uuid.UUID
     other: uuid.UUID
     because: tuple[str, ...]
+    noted: NotTheSame | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,8 +77,9 @@ class Pupil:
 
 
 def suspected(pupil_id: uuid.UUID | None = None) -> list[Suspected]:
-    """Return the pupils who wait and may be there already, or wait twice, the oldest first; with
-    ``pupil_id`` all who may be the same as that one, whether they wait or not, the likest first.
+    """Return the pupils who wait and may be there already, or wait twice, the oldest first, without
+    those who are noted as two; with ``pupil_id`` all who may be the same as that one, whether they
+    wait or not, the likest first, and among them those who are noted.
 
     Names are compared by likeness; of more than a few waiting pupils, which is a roster, only equal
     names and numbers are told.
@@ -107,10 +111,11 @@ def suspected(pupil_id: uuid.UUID | None = None) -> list[Suspected]:
                 first, second = sorted(both, key=lambda p: (p in waiting, p))
                 found[both] = Suspected(one=first, other=second, because=because)
                 scores[both] = len(because) * 100 + score
-    pairs = list(found)
-    if pupil_id:
-        pairs.sort(key=lambda both: -scores[both])
-    return [found[both] for both in pairs]
+    noted = not_the_same.notes(found)
+    if not pupil_id:
+        return [pair for both, pair in found.items() if both not in noted]
+    pairs = sorted(found, key=lambda both: (both in noted, -scores[both]))
+    return [dataclasses.replace(found[both], noted=noted.get(both)) for both in pairs]
 
 
 def pupils(ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Pupil]:

@@ -451,6 +451,38 @@ class Extension(models.Model):
         return f"{self.section_id or self.instructor_id} until {self.until}"
 
 
+class NotTheSame(models.Model):
+    """Somebody noted that two pupils who look like one are two. Rows are only ever added.
+
+    ``compared``: a digest of the names and dates of birth that were compared; when one of them
+    changes the note says nothing any more. ``one_id`` and ``other_id``, the lower one first, are no
+    references in the database: a pupil may still wait, and the row stays when one vanishes.
+    """
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    one_id = models.UUIDField()
+    other_id = models.UUIDField()
+    compared = models.CharField(max_length=64)
+    noted_by = SchoolForeignKey(settings.AUTH_USER_MODEL)
+    noted_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="notthesame_school_id"),
+            models.UniqueConstraint(
+                fields=["school", "one_id", "other_id", "compared"], name="notthesame_pair"
+            ),
+            models.CheckConstraint(
+                name="notthesame_in_order", condition=Q(one_id__lt=models.F("other_id"))
+            ),
+        )
+        indexes = (models.Index(fields=["school", "other_id"], name="notthesame_other"),)
+
+    def __str__(self) -> str:
+        return f"{self.one_id} is not {self.other_id}"
+
+
 class BankComment(models.Model):
     """A text that is kept for the comments of many pupils: ``owner``'s own, or without one the
     school's. ``marks``: those that it is for ("A, B", "70-84"), blank for every mark.

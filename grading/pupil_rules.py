@@ -17,7 +17,7 @@ from changes.propose import Draft
 from changes.registry import Rules
 from students.models import Student
 
-from . import review_sheet
+from . import not_the_same, review_sheet
 from .access import is_restricted
 
 ALIKE = 85
@@ -69,6 +69,7 @@ class PupilRules(Rules):
         called: dict[str, list[uuid.UUID]] = defaultdict(list)
         for pk, name in compared.items():
             called[name].append(pk)
+        likely: list[tuple[Judged, list[uuid.UUID]]] = []
         for entity_id, each in new.items():
             if entity_id not in compared:
                 continue
@@ -80,8 +81,13 @@ class PupilRules(Rules):
                     name, compared, scorer=fuzz.ratio, score_cutoff=ALIKE, limit=5
                 )
                 same = [pk for _, _, pk in alike if pk != entity_id]
-            if same:
-                who = "; ".join(told[pk] for pk in same[:3])
+            likely.append((each, same))
+        pairs = (frozenset((each.entity_id, pk)) for each, same in likely for pk in same)
+        noted = not_the_same.notes(pairs)
+        for each, same in likely:
+            others = [pk for pk in same if frozenset((each.entity_id, pk)) not in noted]
+            if others:
+                who = "; ".join(told[pk] for pk in others[:3])
                 yield each.id, Flag.TWIN, f"There is a pupil of nearly this name: {who}."
 
 

@@ -6,19 +6,19 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.in_school import enter
-from changes import deciding
+from changes import deciding, flags, judgement
 from changes.merge import CannotMerge, merge, rehearse_merge
 from changes.models import Change, Decision, LedgerHead
 from changes.propose import creation
-from grading import duplicates
-from grading.models import Enrollment
+from grading import duplicates, not_the_same
+from grading.models import Enrollment, NotTheSame
 from students.models import Student
 from tests.cast import only, open_changes
 from tests.pages import Browser, form_of
 from tests.racing import race
 
-LIST, MERGE, EXECUTE = (
-    reverse(f"admin:{name}") for name in ("duplicates", "merge", "merge_execute")
+LIST, MERGE, EXECUTE, NOT_THE_SAME = (
+    reverse(f"admin:{name}") for name in ("duplicates", "merge", "merge_execute", "not_the_same")
 )
 
 
@@ -113,6 +113,91 @@ def test_a_withdrawn_or_declined_pupil_is_nobody_s_twin(twice):
     with enter(people.school):
         people.a.declines(*people.open_of(people.again))
         assert pairs() == []
+
+
+# Noting that they are two. ------------------------------------------------------------------------
+
+
+def notes(people, *pair, by=None):
+    by = by or people.a
+    return not_the_same.note(*pair, by=by.member, origin=by.origin())
+
+
+def twin_flags(people):
+    waiting = judgement.load(people.school, open_changes())
+    marks = flags.marks_on(people.school, waiting, by=people.a.member)
+    return [mark for some in marks.values() for mark in some if mark.flag is flags.Flag.TWIN]
+
+
+def test_two_who_are_noted_as_two_are_told_no_more_neither_in_the_list_nor_in_the_queue(twice):
+    people = twice
+    with enter(people.school):
+        assert (len(pairs()), len(twin_flags(people))) == (1, 2)
+        assert notes(people, people.again, people.imani)
+        assert not notes(people, people.imani, people.again, by=people.b)
+        assert (pairs(), twin_flags(people)) == ([], [])
+        people.a.approves(*people.open_of(people.imani))
+        assert pairs() == []
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "told"),
+    [
+        ("birth_date", "2012-05-18", True),
+        ("given_names", "Imane", True),
+        ("family_name", "Achtenberk", True),
+        ("home_group", "9C", False),
+    ],
+)
+def test_they_are_told_again_when_a_name_or_a_date_of_birth_changes(twice, field, text, told):
+    people = twice
+    with enter(people.school):
+        notes(people, people.imani, people.again)
+        people.t2.changes_cell("student", people.again, **{field: text})
+        assert bool(pairs()) == told
+        if told:
+            assert notes(people, people.imani, people.again)
+            assert pairs() == []
+
+
+def test_another_pair_of_the_same_pupils_is_still_told(twice):
+    people = twice
+    with enter(people.school):
+        notes(people, people.imani, people.again)
+        third = people.v.creates("student", family_name="Achterberg", given_names="Imani")
+        assert {frozenset(pair) for pair, _ in pairs()} == {
+            frozenset((third, people.imani)),
+            frozenset((third, people.again)),
+        }
+
+
+def test_the_office_notes_it_on_the_list_and_sees_who_did_when_it_asks_about_the_pupil(twice):
+    people = twice
+    browser = Browser(people.a)
+    page = browser.get(LIST).content.decode()
+    answer = browser.send(NOT_THE_SAME, form_of(page, NOT_THE_SAME), follow=True)
+    said = answer.content.decode()
+    assert "Noted: Achterberg, Imani and Achtenberg, Imani are two." in said
+    assert "Nobody who waits is like anybody else." in said
+    asked = browser.get(LIST, {"pupil": people.imani}).content.decode()
+    assert "Noted as two by A Admin" in asked
+    assert "Not the same" not in asked
+    assert f'formaction="{NOT_THE_SAME}"' in opens(browser, people, people.imani, people.again)
+
+
+def test_who_is_no_pupil_of_the_school_is_noted_with_nobody(twice):
+    people = twice
+    for sent in (
+        {"keep": people.imani, "other": people.imani},
+        {"keep": people.imani, "other": people.section},
+        {"keep": "x", "other": people.again},
+    ):
+        assert Browser(people.a).send(NOT_THE_SAME, sent).status_code == 404
+    sent = {"keep": people.imani, "other": people.again}
+    assert Browser(people.outsider).send(NOT_THE_SAME, sent).status_code == 404
+    assert Browser(people.t1).send(NOT_THE_SAME, sent).status_code == 403
+    with enter(people.school):
+        assert not NotTheSame.objects.exists()
 
 
 # The pages. ---------------------------------------------------------------------------------------

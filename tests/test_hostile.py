@@ -27,6 +27,7 @@ from grading.models import (
     HandIn,
     IssuedCard,
     Logo,
+    NotTheSame,
 )
 from tests.cast import Cast, Person, make_person, only
 from tests.pages import OUTSIDE_EVERY_SCHOOL, Browser, without_tokens
@@ -137,7 +138,7 @@ def state(people: Cast) -> tuple[Any, ...]:
             people.tables(),
             [
                 m.objects.count()
-                for m in (Change, ChangeSet, Decision, Exclusion, Extension, HandIn)
+                for m in (Change, ChangeSet, Decision, Exclusion, Extension, HandIn, NotTheSame)
             ],
             [m.objects.count() for m in (CardRun, IssuedCard, CardRelease, Logo)],
             list(BankComment.objects.order_by("pk").values()),

@@ -18,6 +18,7 @@ from accounts.models import User
 from accounts.privileges import append_only_tables, never_deleted_tables
 from changes import registry
 from changes.models import Change, Decision
+from grading import not_the_same
 from grading.extensions import extend, extend_for_instructor
 from grading.hand_in import hand_in
 from grading.models import (
@@ -116,6 +117,7 @@ def fill(people: Cast) -> None:
     hand_in(section, confirmed=people.marks, by=people.t1.member, origin=people.t1.origin(), key="")
     for owner in (None, people.t1.user):
         BankComment.objects.create(school=people.school, owner=owner, text="{name} reads well.")
+    not_the_same.note(*people.students[:2], by=people.a.member, origin=people.a.origin())
     Programme.objects.create(school=people.school, name="Science", credits="12")
     disclosures.note(
         [people.students[0]],
