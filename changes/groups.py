@@ -10,6 +10,8 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from django.db.models import Count
+
 from accounts.models import Membership, School
 
 from . import flags, judgement, naming, registry
@@ -108,13 +110,9 @@ def held(school: School) -> list[Held]:
     members = {each.user_id: each for each in frozen.select_related("user")}
     if not members:
         return []
-    # Picked here, for the reason that ``waiting`` says.
-    counts = Counter(Change.objects.open().order_by().values_list("author_id", flat=True))
-    found = [
-        Held(member=member, count=counts[author_id])
-        for author_id, member in members.items()
-        if counts[author_id]
-    ]
+    theirs = Change.objects.filter(author_id__in=members.keys()).open().order_by()
+    counts = theirs.values_list("author_id").annotate(Count("pk"))
+    found = [Held(member=members[author_id], count=count) for author_id, count in counts]
     return sorted(found, key=lambda each: str(each.member.user).casefold())
 
 
@@ -128,11 +126,10 @@ def not_held(school: School) -> ChangeQuerySet:
 def waiting(*, by: Membership, author_id: uuid.UUID | None = None) -> list[Item]:
     """Return all that waits, or what waits of one author, in the order of submission, with what
     ``by`` should know of it. What is held is left out."""
-    # Of one author the ids are picked here: told who it is, a planner without good statistics
-    # compares each of their changes with each other one, to see whether it was typed later.
-    opened = not_held(by.school).order_by().values_list("id", "author_id")
-    ids = [pk for pk, author in opened if author_id in (None, author)]
-    judged = judgement.load(by.school, ids)
+    opened = not_held(by.school)
+    if author_id:
+        opened = opened.proposed_by(author_id)
+    judged = judgement.load(by.school, opened.values_list("id", flat=True))
     return items_of(judged, marks=flags.marks_on(by.school, judged, by=by))
 
 
