@@ -22,7 +22,7 @@ from . import environment, report
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".bench"
 DATA = FOLDER / "postgres"
-PARTS = ("sheet", "ledger", "revert", "queue")
+PARTS = ("sheet", "ledger", "revert", "queue", "cards")
 
 
 class Failed(Exception):

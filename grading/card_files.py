@@ -5,6 +5,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from .models import CardOfRun, CardRun, IssuedCard
 from .paper.binding import bind
@@ -57,10 +58,10 @@ def file_name(pupil: str, place: int | None = None) -> str:
 def _files(rows: Sequence[CardOfRun]) -> Iterator[tuple[str, bytes]]:
     """Yield each card's pupil and file, reading a few files at a time."""
     for first in range(0, len(rows), AT_A_TIME):
-        ids = [row.card_id for row in rows[first : first + AT_A_TIME]]
+        ids = [row.card_id for row in rows[first : first + AT_A_TIME] if row.card_id]
         found = IssuedCard.objects.filter(pk__in=ids).values_list("pk", "pupil", "file")
         files = {pk: (pupil, bytes(file)) for pk, pupil, file in found}
-        yield from (files[each] for each in ids if each)
+        yield from (files[each] for each in ids)
 
 
 class _Pieces(io.RawIOBase):
@@ -72,9 +73,9 @@ class _Pieces(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, content: object) -> int:
+    def write(self, content: Any) -> int:
         before = len(self._written)
-        self._written += content  # type: ignore[operator]
+        self._written += content
         return len(self._written) - before
 
     def taken(self) -> bytes:

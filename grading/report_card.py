@@ -190,9 +190,9 @@ def _waiting(
         field="student",
         refers_to__among=list(places),
     ).exclude(entity_id__in=list(where))
-    for entity_type, pupil_id in proposed.values_list("entity_type", "refers_to"):
-        if pupil_id:
-            found[pupil_id][IN_REMARK if entity_type == "remark" else IN_NEW_PLACE] += 1
+    for entity_type, about in proposed.values_list("entity_type", "refers_to"):
+        if about:
+            found[about][IN_REMARK if entity_type == "remark" else IN_NEW_PLACE] += 1
     return found
 
 

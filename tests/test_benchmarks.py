@@ -6,10 +6,22 @@ import pytest
 from django.db import connections
 
 from accounts.in_school import enter
-from benchmarks import environment, history, ledger, queue, report, revert, school, served, sheet
+from benchmarks import (
+    cards,
+    environment,
+    history,
+    ledger,
+    queue,
+    report,
+    revert,
+    school,
+    served,
+    sheet,
+)
 from benchmarks.story import Edit, Story, tell
 from changes import projector
 from changes.models import Change
+from grading import card_runs
 from grading import sheet as mark_sheet
 
 
@@ -158,3 +170,10 @@ def test_all_that_waits_is_approved(measured):
     queue.fill(measured, classes, 1)
     queue.approve_all(measured, 10)
     assert not Change.objects.open().exists()
+
+
+def test_the_cards_of_pupils_are_made_and_bound(measured):
+    run = cards.ask(measured, cards.furnish(measured, 2))
+    while card_runs.make_next(measured.school):
+        pass
+    cards.bind(measured, run, 2)

@@ -59,7 +59,7 @@ def make(office: Browser, people: Cast, **data) -> CardRun:
     assert answer.status_code == 302, answer.content
     call_command("work", once=True, stdout=io.StringIO())
     with enter(people.school):
-        return CardRun.objects.order_by("-asked_at").first()
+        return CardRun.objects.latest("asked_at")
 
 
 def text(answer) -> str:

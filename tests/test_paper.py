@@ -1,14 +1,20 @@
 """What is printed is a tagged PDF that says what was typed, in every script there is a font for."""
 
+import csv
 import datetime as dt
+import functools
 import io
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pikepdf
 import pytest
 
 from grading.paper.binding import bind
-from grading.paper.press import REPLACEMENT, NotPrinted, Press
+from grading.paper.press import REPLACEMENT, NotPrinted, Paper, Press
 from tests import pdf
 
 NOON = dt.datetime(2026, 12, 12, 12, tzinfo=dt.UTC)
@@ -101,6 +107,13 @@ def test_a_layout_reads_no_file_that_the_press_does_not_know(press):
         press.print("report_card", card(logo="../../etc/hostname"), at=NOON)
 
 
+def test_white_space_of_any_kind_is_printed_as_blank(press):
+    typed = "a\tb\x0bc\x85d\u2028e\u2029f"
+    printed = press.print("report_card", card(course={"comment": typed}), at=NOON)
+    assert printed.unprintable == ""
+    assert "a b c d e f" in pdf.text_of(printed.pdf)
+
+
 @pytest.mark.parametrize(
     "typed", ["Żółć Ādam Ñandú Ðǫrður", "Ελένη Παπαδοπούλου", "Иван Сергеевич Ґ", "محمد علي"]
 )
@@ -154,3 +167,65 @@ def test_many_are_bound_into_one_with_all_their_tags(press):
                 "Ben Brown",
                 "Cleo Carter",
             ]
+
+
+# What was entered is what is read. ----------------------------------------------------------------
+
+
+@functools.lru_cache
+def bare(text: str) -> str:
+    """Return a text without what is no shape of its own, and what a reader of PDFs may write
+    otherwise: blanks, invisible characters, marks above and below letters, ligatures, and the
+    replacements."""
+    plain = unicodedata.normalize("NFKD", text).replace(REPLACEMENT, "")
+    return "".join(each for each in plain if unicodedata.category(each)[0] not in "ZCM")
+
+
+def shown(text: str, printed: Paper) -> str:
+    """Return a text as it should be printed."""
+    return text.translate(dict.fromkeys(map(ord, printed.unprintable), REPLACEMENT))
+
+
+def is_read_in_another_order(text: str) -> bool:
+    """Whether a reader of PDFs reads in the order of the page, which is not that of typing: what
+    runs from the right, and marks that are heaped up over several lines."""
+    marks = sum(unicodedata.category(each) == "Mn" for each in text)
+    from_the_right = {"R", "AL", "RLO", "RLE", "RLI"}
+    return 2 * marks > len(text) or bool(from_the_right & set(map(unicodedata.bidirectional, text)))
+
+
+def printed_as(press: Press, texts: list[str], *, name: str) -> Iterator[tuple[str, Paper, str]]:
+    """Print many texts, a card for each hundred; yield each with its card and the card's text."""
+    for first in range(0, len(texts), 100):
+        some = texts[first : first + 100]
+        course = card()["courses"][0]
+        paper = press.print(
+            "report_card", card(courses=[course | {name: t} for t in some]), at=NOON
+        )
+        assert pdf.complaints(paper.pdf) == []
+        read = pdf.text_of(paper.pdf)
+        for text in some:
+            yield text, paper, read
+
+
+def test_real_names_in_six_scripts_are_read_as_they_were_entered(press, shared_data):
+    with (shared_data / "names" / "names.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    locales = {f"{row['givenName']} {row['familyName']}": row["locale"] for row in rows}
+    for name, paper, read in printed_as(press, list(locales), name="title"):
+        assert shown(name, paper) in read
+        if locales[name] not in ("zh", "ja"):  # for these a font may or may not be installed
+            assert not set(name) & set(paper.unprintable), name
+
+
+def test_hostile_texts_are_read_as_they_were_entered_as_far_as_they_can_be_printed(
+    press, shared_data
+):
+    texts = json.loads((shared_data / "naughty_strings" / "blns.json").read_text("utf-8"))
+    assert len(texts) > 500
+    for text, paper, read in printed_as(press, texts, name="comment"):
+        wanted, found = bare(shown(text, paper)), bare(read)
+        if is_read_in_another_order(text):
+            assert Counter(wanted) <= Counter(found), text
+        else:
+            assert wanted in found, text

@@ -24,6 +24,14 @@ import typst
 LAYOUTS = Path(__file__).parent
 STANDARDS: "list[typst.PDFStandard]" = ["ua-1", "a-2a"]
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+BLANKS = str.maketrans(
+    {
+        "\t": " ",
+        **dict.fromkeys("\x1c\x1d\x1e\x1f", " "),
+        **dict.fromkeys("\v\f\r\x85\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}", "\n"),
+    }
+)
+"""White space that fonts have no glyph for."""
 
 
 class NotPrinted(Exception):
@@ -74,6 +82,7 @@ class Press:
         Raises:
             NotPrinted: for another reason than a character that no font has.
         """
+        data = _replaced(data, BLANKS)
         try:
             return Paper(self._compile(layout, data, at))
         except typst.TypstError as error:
@@ -126,7 +135,7 @@ def _has_glyph(character: str) -> bool:
 def _characters(data: Any) -> list[str]:
     """Return every character in the data that is not ASCII's, or is one of its controls, once."""
     found = dict.fromkeys(each for text in _texts(data) for each in text)
-    return [each for each in found if not (" " <= each <= "~" or each in "\n\t")]
+    return [each for each in found if not (" " <= each <= "~" or each == "\n")]
 
 
 def _texts(data: Any) -> Iterator[str]:
@@ -141,6 +150,7 @@ def _texts(data: Any) -> Iterator[str]:
 
 
 def _replaced(data: Any, table: Mapping[int, str]) -> Any:
+    """Return the data with characters of its texts replaced."""
     if isinstance(data, str):
         return data.translate(table)
     if isinstance(data, Mapping):

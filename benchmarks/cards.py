@@ -1,0 +1,152 @@
+"""Report cards: making those of a school, binding them, and the memory that it takes."""
+
+import functools
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Sequence
+
+from accounts.in_school import enter
+from accounts.origin import Origin
+from changes.propose import Draft, creation
+from grading import card_files, card_runs
+from grading.card_scope import Scope
+from grading.models import CardRun, IssuedCard, Term
+
+from . import school
+from .report import Goal, Section, seconds
+from .timing import progress, timed
+
+SIZES = (100, 400)
+COURSES = 9
+COMMENT = (
+    "Works with care and has shown real progress with sources. The written work could be more "
+    "precise: read what is asked twice, and say less of what is not. A pleasure to teach."
+)
+# What a worker does, in a process of its own, so that the memory is that of the work alone.
+WORKER = """
+import json, resource, time, django
+django.setup()
+from django.core.management import call_command
+start = time.perf_counter()
+call_command("work", once=True, stdout=open("/dev/null", "w"))
+took = time.perf_counter() - start
+print(json.dumps([took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+
+
+def measure(small: bool) -> Section:
+    """Measure a worker that makes few cards and many, and binding what it made."""
+    section = Section("cards", "report cards of a school")
+    sizes = (4, 8) if small else SIZES
+    hill = school.found()
+    with enter(hill):
+        its = school.furnish(hill)
+        pupils = furnish(its, sum(sizes))
+    made: dict[int, tuple[float, float]] = {}
+    bound: dict[int, float] = {}
+    for size in sizes:
+        progress(f"making {size} cards")
+        run = ask(its, [pupils.pop() for _ in range(size)])  # each time of others: none holds
+        made[size] = work()
+        bound[size] = timed(functools.partial(bind, its, run, size))
+    section.says(
+        f"Each card has {COURSES} courses, each with a mark and a comment of {len(COMMENT)} "
+        "characters. The worker prints them, takes a digest of each and keeps it in the database, "
+        f"in transactions of {card_runs.PORTION}; binding reads them back and makes volumes of "
+        f"{card_files.VOLUME} to print. Memory is the most that the worker’s process ever had."
+    )
+    section.shows(
+        ("cards", "made and kept", "a second", "bound", "both, a second", "memory"),
+        [
+            (
+                f"{size}",
+                seconds(made[size][0]),
+                f"{size / made[size][0]:.0f}",
+                seconds(bound[size]),
+                f"{size / (made[size][0] + bound[size]):.0f}",
+                f"{made[size][1]:.0f} MB",
+            )
+            for size in sizes
+        ],
+    )
+    few, many = sizes
+    section.goals += [
+        Goal(
+            f"making and binding {many} cards, each",
+            1000 * (made[many][0] + bound[many]) / many,
+            10,
+            "ms",
+        ),
+        Goal(f"memory for {many} cards, against {few}", made[many][1] / made[few][1], 1.25),
+    ]
+    return section
+
+
+def furnish(its: school.Measured, count: int) -> list[uuid.UUID]:
+    """Make pupils with a mark and a comment in each of the courses. Call inside the school."""
+    sections = []
+    drafts: list[Draft] = []
+    for number in range(COURSES):
+        course = creation("course", {"code": f"C{number}", "title": f"Course {number}"})
+        section = creation(
+            "section",
+            {
+                "course": str(course[0].entity_id),
+                "term": str(its.term),
+                "code": f"C{number}",
+                "scale": str(its.scale.pk),
+                "instructor": str(its.teacher.user_id),
+            },
+        )
+        drafts += [*course, *section]
+        sections.append(str(section[0].entity_id))
+    school.enter(drafts, by=its.office)
+    pupils = []
+    for first in range(0, count, 50):
+        drafts = []
+        for number in range(first, min(first + 50, count)):
+            names = {"given_names": f"Given {number}", "family_name": f"Pupil {number}"}
+            pupil = creation("student", {"number": f"{number}", **names})
+            pupils.append(pupil[0].entity_id)
+            drafts += pupil
+            for section_id in sections:
+                drafts += creation(
+                    "enrollment",
+                    {
+                        "student": str(pupil[0].entity_id),
+                        "section": section_id,
+                        "grade": str(50 + number % 50),
+                        "comment": COMMENT,
+                    },
+                )
+        school.enter(drafts, by=its.office)
+    return pupils
+
+
+def ask(its: school.Measured, pupils: Sequence[uuid.UUID]) -> CardRun:
+    """Ask for the cards of these pupils."""
+    with enter(its.school):
+        term = Term.objects.get(pk=its.term)
+        scope = Scope("school", "the whole school", list(pupils))
+        return card_runs.ask(scope, term, by=its.office, origin=Origin())
+
+
+def work() -> tuple[float, float]:
+    """Let a worker do what waits; return its time in seconds and its memory in megabytes."""
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER], check=True, capture_output=True, text=True
+    )
+    took, memory = json.loads(done.stdout.splitlines()[-1])
+    return took, memory
+
+
+def bind(its: school.Measured, run: CardRun, count: int) -> None:
+    """Bind the cards of a run, volume by volume."""
+    with enter(its.school):
+        rows = card_files.made(run)
+        assert len(rows) == count
+        assert IssuedCard.objects.filter(runs__run=run).count() == count
+        for number, _, _ in card_files.volumes(count):
+            assert card_files.bound(card_files.volume(rows, number), title="Cards")
