@@ -43,12 +43,10 @@ def guarded(roots: Iterable[tuple[str, uuid.UUID]]) -> set[uuid.UUID]:
     return found
 
 
-def cause(
-    entity_id: uuid.UUID, deleted: Collection[uuid.UUID], moves: Iterable[Move]
-) -> uuid.UUID | None:
-    """Return which of the deleted records a record went with, by the moves of one decision."""
+def causes(deleted: Collection[uuid.UUID], moves: Iterable[Move]) -> dict[uuid.UUID, uuid.UUID]:
+    """Return which of the deleted records each record went with, by the moves of one decision."""
     if not deleted:
-        return None
+        return {}
     parents: dict[uuid.UUID, list[uuid.UUID]] = defaultdict(list)
     for move in moves:
         if move.field == registry.EXISTS or move.before is None or move.after is not None:
@@ -56,9 +54,12 @@ def cause(
         reference = registry.get(move.entity_type).field(move.field).reference
         if reference and reference.required:
             parents[move.entity_id].append(uuid.UUID(move.before))
-    found = [entity_id]
-    for each in found:  # grows while it is walked
-        if each in deleted:
-            return each
-        found += parents[each]
-    return None
+    found = {}
+    for vanished in {*deleted, *parents}:
+        way = [vanished]
+        for each in way:  # grows while it is walked
+            if each in deleted:
+                found[vanished] = each
+                break
+            way += parents.get(each, ())
+    return found

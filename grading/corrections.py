@@ -177,6 +177,7 @@ def write_moved(act: Act, moves: Sequence[Move]) -> None:
             decision_id=act.id, field=EXISTS, value=FALSE
         ).select_related("change_set")
     }
+    causes = vanishing.causes(deletions.keys(), act.moves)
     rows: dict[_Why, list[Move]] = {}
     # What moved for the same cause, and as far, has one reason: of 50,000 marks mostly all.
     alike: dict[tuple[uuid.UUID | None, bool], list[Move]] = {}
@@ -185,7 +186,7 @@ def write_moved(act: Act, moves: Sequence[Move]) -> None:
             continue
         if move.entity_id in typed and move.before is None:
             continue  # a first grade
-        cause = vanishing.cause(move.entity_id, deletions.keys(), act.moves)
+        cause = causes.get(move.entity_id)
         kind = cause, move.after is None
         if kind not in alike:
             why = _why(act, move, deletions[cause] if cause else None)
