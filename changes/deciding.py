@@ -95,22 +95,21 @@ class Act:
 
     def approve(self, judged: Sequence[Judged]) -> None:
         """Stamp changes as approved, at the next positions, in the order given."""
-        first = self.head.last_position + 1
-        self._stamp("approved", judged, range(first, first + len(judged)))
+        self._stamp("approved", judged, after=self.head.last_position)
         self.head.last_position += len(judged)
 
     def decline(self, judged: Sequence[Judged]) -> None:
         """Stamp changes as declined."""
-        self._stamp("declined", judged, None)
+        self._stamp("declined", judged, after=None)
 
-    def _stamp(self, status: str, judged: Sequence[Judged], positions: range | None) -> None:
+    def _stamp(self, status: str, judged: Sequence[Judged], *, after: int | None) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 """
                 update changes_change c
-                set status = %(status)s, position = n.position, decision_id = %(decision)s,
-                    decided_by_id = %(by)s
-                from unnest(%(ids)s::uuid[], %(positions)s::bigint[]) n (id, position)
+                set status = %(status)s, position = %(after)s::bigint + n.place,
+                    decision_id = %(decision)s, decided_by_id = %(by)s
+                from unnest(%(ids)s::uuid[]) with ordinality n (id, place)
                 where c.school_id = %(school)s and c.id = n.id and c.status = 'provisional'
                 """,
                 {
@@ -118,7 +117,7 @@ class Act:
                     "decision": self.id,
                     "by": self.user_id,
                     "ids": lookups.array(j.id for j in judged),
-                    "positions": list(positions) if positions else [None] * len(judged),
+                    "after": after,
                     "school": self.school.pk,
                 },
             )
