@@ -9,6 +9,7 @@ stays when the pupil vanishes.
 
 import uuid
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django.db.models import QuerySet
 
@@ -26,7 +27,7 @@ def disclosed(
     why: str,
     to: str = "",
     event: AuditLog.Event = AuditLog.Event.EXPORT,
-    facts: Mapping[str, str] | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
     """Write down that a request disclosed something of these pupils. Call inside the school.
 
@@ -60,7 +61,7 @@ def note(
     user: User | None,
     origin: Origin,
     event: AuditLog.Event = AuditLog.Event.EXPORT,
-    facts: Mapping[str, str] | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
     """Write down a disclosure outside of any request: by a command, or by the worker, for
     ``user``. Call inside the school; see ``disclosed``."""

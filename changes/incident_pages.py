@@ -9,13 +9,13 @@ from django.template.response import TemplateResponse
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
-from accounts import audit
+from accounts.disclosures import disclosed
 from accounts.in_school import MemberRequest
-from accounts.models import AuditLog
 
 from . import criteria_words, incident_file, revert
 from .incident import Account, revert_or_404
 from .models import Decision
+from .persons import persons
 
 CHANGES_ON_A_PAGE = 100
 LISTED = 100
@@ -51,13 +51,13 @@ def result(request: MemberRequest, number: int) -> HttpResponseBase:
 
 
 def _as_file(request: MemberRequest, decision: Decision, account: Account) -> StreamingHttpResponse:
-    audit.record(
-        AuditLog.Event.EXPORT,
-        origin=request.origin,
-        school=request.member.school,
-        user=request.member.user,
-        detail=f"account of revert {decision.number} as CSV",
-        metadata={"decision": str(decision.pk), "changes": account.changes().count()},
+    cells = list(account.changes().values_list("entity_type", "entity_id"))
+    disclosed(
+        request,
+        persons(cells),
+        what=f"account of revert {decision.number} as CSV",
+        why="works in the office",
+        facts={"decision": str(decision.pk), "changes": len(cells)},
     )
     facts = [
         ("School", str(request.member.school)),

@@ -203,6 +203,7 @@ class Tracked:
     natural_keys: tuple[tuple[str, ...], ...]
     title: str
     rules: Rules
+    is_person: bool = False
 
     @property
     def table(self) -> str:
@@ -237,13 +238,15 @@ def track(
     natural_keys: Iterable[tuple[str, ...]] = (),
     rules: Rules | None = None,
     entity_type: str | None = None,
+    is_person: bool = False,
 ) -> Tracked:
     """Declare that the ledger tracks ``model``. Call in dependency order: parents first.
 
     ``label`` is what people call such a record, if it is not the model's name.
     ``natural_keys`` name fields whose values together may stand once in a school. ``title`` is a
     format string over the fields that says in a few words which record it is; a reference in it
-    is replaced by the title of what it refers to.
+    is replaced by the title of what it refers to. ``is_person``: what leaves the school of such a
+    record was disclosed of somebody.
     """
     entity_type = entity_type or model._meta.model_name or ""
     columns = {f.name: f for f in model._meta.get_fields() if hasattr(f, "column")}
@@ -260,6 +263,7 @@ def track(
         natural_keys=tuple(natural_keys),
         title=title,
         rules=rules or Rules(),
+        is_person=is_person,
     )
     _tracked[entity_type] = tracked
     return tracked

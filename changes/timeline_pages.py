@@ -17,12 +17,12 @@ from django.utils.http import content_disposition_header
 from django.utils.text import get_text_list
 from django.views.decorators.http import require_safe
 
-from accounts import audit
+from accounts.disclosures import disclosed
 from accounts.in_school import MemberRequest
-from accounts.models import AuditLog
 
 from . import naming, registry, timeline
 from .models import Change, ChangeQuerySet, ChangeSet
+from .persons import persons
 from .registry import EXISTS, Tracked
 from .timeline import Became, Entry
 
@@ -206,16 +206,16 @@ def with_badges(told: Sequence[Entry]) -> list[tuple[Entry, str]]:
 def _as_file(
     request: MemberRequest, chosen: ChangeQuerySet, context: dict[str, Any]
 ) -> HttpResponse:
-    told = timeline.entries(list(chosen))
+    changes = list(chosen)
+    told = timeline.entries(changes)
     what, entity_type, pk = context["subject"]
     asked = {name: value for name, value in request.GET.items() if value and name != "csv"}
-    audit.record(
-        AuditLog.Event.EXPORT,
-        origin=request.origin,
-        school=request.member.school,
-        user=request.member.user,
-        detail=f"timeline of {context['title']} as CSV",
-        metadata={what: str(pk), "type": entity_type, "changes": len(told), "filters": asked},
+    disclosed(
+        request,
+        persons((each.entity_type, each.entity_id) for each in changes),
+        what=f"timeline of {context['title']} as CSV",
+        why="works in the office",
+        facts={what: str(pk), "type": entity_type, "changes": len(told), "filters": asked},
     )
     said = re.sub(r"[^\w .-]", "-", f"timeline {context['title']}").strip(" .-")
     name = content_disposition_header(True, f"{said}.csv") or "attachment"

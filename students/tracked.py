@@ -22,4 +22,5 @@ registry.track(
     ],
     natural_keys=[("number",), ("source_id",)],
     title="{family_name}, {given_names}",
+    is_person=True,
 )

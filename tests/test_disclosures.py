@@ -131,3 +131,34 @@ def test_a_mark_sheet_that_is_downloaded_is_told_at_each_pupil_on_it(people, kin
     page = page_of(people, people.students[0]).content.decode()
     assert f"mark sheet of BIO-2 as {kind.upper()}" in page
     assert "teaches at the school, not this pupil" in page
+
+
+def told_of(people, detail):
+    """Return the pupils at whom an export is told."""
+    with enter(people.school):
+        event = AuditLog.objects.get(event="export", detail=detail)
+        return {each.pupil_id for each in event.disclosures.all()}
+
+
+def test_a_timeline_that_is_downloaded_is_told_at_each_pupil_it_tells_of(people):
+    ada, ben, cleo = people.students
+    with enter(people.school):
+        people.stand(people.marks[0], "70", by=people.t1)
+        people.t1.changes_cell("student", ben, email="ben@hill.example")
+    office = Browser(people.a)
+    for kind, record in (("section", people.section), ("student", ben), ("room", people.room)):
+        assert office.get(reverse("admin:timeline", args=[kind, record]), {"csv": ""}).content
+    assert told_of(people, "timeline of BIO-2 as CSV") == {ada, ben, cleo}
+    assert told_of(people, "timeline of Brown, Ben as CSV") == {ben}
+    assert told_of(people, "timeline of SCI 201 as CSV") == set()
+
+
+def test_the_account_of_a_revert_that_is_downloaded_is_told_at_each_pupil_it_tells_of(people):
+    ada, ben, _ = people.students
+    with enter(people.school):
+        people.stand(people.marks[0], "95", by=people.v)
+        people.v.changes_cell("student", ben, email="niece@mail.example")
+        decision = people.a.reverts(people.v).decision
+    at = reverse("admin:reverted", args=[decision.number])
+    assert b"".join(Browser(people.a).get(at, {"csv": ""}).streaming_content)
+    assert told_of(people, f"account of revert {decision.number} as CSV") == {ada, ben}
