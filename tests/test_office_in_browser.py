@@ -8,6 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from changes.models import Change, Decision
+from students.models import Programme
 from tests.cast import SATURDAY_NIGHT, only, typed
 from tests.pages import more_pupils
 
@@ -95,6 +96,25 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
     page.goto(f"{busy.url}/office/grading/section/waiting/")
     expect(page.get_by_role("button", name="Give the place to Pupil0, Extra0")).to_be_visible()
     look("waiting list")
+    with busy.inside():
+        programme = Programme.objects.create(
+            school=busy.people.school,
+            name="Diploma",
+            credits=4,
+            areas={"Science": "8"},
+            courses=[busy.people.course],
+        )
+        pupil = busy.people.students[0]
+        busy.people.a.changes_cell("student", pupil, programme=str(programme.pk))
+        busy.people.b.approves(*busy.people.open_of(pupil))
+    for name, path in (
+        ("transcript", f"/pupils/{pupil}/transcript/"),
+        ("disclosures", f"/office/students/student/{pupil}/disclosed/"),
+        ("who would not finish", "/office/students/programme/unfinished/"),
+        ("programme", f"/office/students/programme/{programme.pk}/change/"),
+    ):
+        page.goto(busy.url + path)
+        look(name)
     page.goto(f"{busy.url}/office/review/")
     look("queue")
     page.get_by_text("Find and filter").click()
