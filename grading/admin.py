@@ -1,6 +1,7 @@
 """Terms, classes, marks and what decisions left behind, for the office to look up."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -58,7 +59,7 @@ class TermAdmin(TrackedAdmin):
     ordering = ("-starts_on", "name", "id")
 
     def get_urls(self) -> list[URLPattern]:
-        views = {
+        views: dict[str, tuple[str, Callable[..., Any]]] = {
             "cards": ("", card_pages.of_term),
             "cards_make": ("make/", card_pages.make),
             "cards_release": ("release/", card_pages.release),

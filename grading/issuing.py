@@ -2,7 +2,8 @@
 
 A card is issued once and holds while it says what would be said now. Then asking again issues
 nothing. One of which another would be said now differs from what was issued: it can be issued anew,
-amended, by who says why; the versions before it stay.
+amended, by who says why; the versions before it stay. So can one that lacks characters for which
+there is a font by now.
 """
 
 import dataclasses
@@ -86,7 +87,7 @@ def issue(
     wanted = []
     for pupil_id, card in found.items():
         last = before.get(pupil_id)
-        if last and last.said_digest == card.digest:
+        if last and last.said_digest == card.digest and not (last.unprintable and reason):
             outcomes[pupil_id] = Outcome(card.pupil, last)
         elif because := why_not(card, last, with_blanks=with_blanks, reason=reason):
             outcomes[pupil_id] = Outcome(card.pupil, because=tuple(because))
@@ -94,13 +95,16 @@ def issue(
             wanted.append(_Wanted(card, last))
     new = []
     for each, printed in zip(wanted, _print(wanted, school, at), strict=True):
-        if isinstance(printed, Paper):
+        last = each.before
+        if isinstance(printed, NotPrinted):
+            because = [f"could not be printed: {printed}"]
+            outcomes[each.card.pupil_id] = Outcome(each.card.pupil, because=tuple(because))
+        elif last and _says_the_same(last, each.card, printed):
+            outcomes[each.card.pupil_id] = Outcome(each.card.pupil, last)
+        else:
             row = _row(each, printed, term, school, by, at, reason)
             new.append(row)
             outcomes[each.card.pupil_id] = Outcome(each.card.pupil, row, is_new=True)
-        else:
-            because = [f"could not be printed: {printed}"]
-            outcomes[each.card.pupil_id] = Outcome(each.card.pupil, because=tuple(because))
     IssuedCard.objects.bulk_create(new)
     gone = Outcome("(a pupil who is gone)", because=("is not among the pupils any more",))
     return [outcomes.get(each, gone) for each in pupil_ids]
@@ -123,6 +127,11 @@ def print_card(press: Press, data: dict[str, Any], at: dt.datetime) -> Paper | N
         return press.print("report_card", data, at=at)
     except NotPrinted as failure:
         return failure
+
+
+def _says_the_same(last: IssuedCard, card: Card, printed: Paper) -> bool:
+    """Return whether a card, printed anew because it lacked characters, lacks them still."""
+    return last.said_digest == card.digest and last.unprintable == printed.unprintable
 
 
 def _print(

@@ -633,6 +633,15 @@ class IssuedCard(models.Model):
     def __str__(self) -> str:
         return f"{self.pupil}, version {self.version}"
 
+    @property
+    def unprintable_named(self) -> str:
+        """Return the characters that no font had, with their numbers: a browser may have no font
+        for them either."""
+        return ", ".join(
+            f"{each} (U+{ord(each):04X})" if each.isprintable() else f"U+{ord(each):04X}"
+            for each in self.unprintable
+        )
+
 
 class CardOfRun(models.Model):
     """What became of one pupil in a run: the card, or in words why there is none. Rows are only

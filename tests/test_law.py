@@ -139,8 +139,10 @@ def a_printed_card() -> bytes:
 
 def fill_report_cards(people: Cast) -> None:
     at, by, pupil = people.clock.tick(), people.a.user, people.students[0]
-    facts = {"student": str(pupil), "term": str(people.term), "text": "A good term."}
-    people.a.enters(cast.creation("remark", facts), whole=True)
+    drafts = cast.creation(
+        "remark", {"student": str(pupil), "term": str(people.term), "text": "A good term."}
+    )
+    people.a.enters(drafts, whole=True)
     Logo.objects.create(school=people.school, image=b"", kind="png")
     run = CardRun.objects.create(
         school=people.school,

@@ -12,6 +12,7 @@ from changes.propose import Draft, NothingSaved, creation
 from changes.review import NotApproved
 from grading import card_runs, card_scope, report_card
 from grading.models import CardOfRun, CardRun, IssuedCard, Term
+from grading.paper import press
 from tests import pdf
 from tests.cast import Cast
 
@@ -286,6 +287,30 @@ def test_a_name_that_no_font_can_print_is_named_and_holds_up_nobody(graded, term
     assert [(row.pupil, row.card.unprintable) for row in result.unprintable] == [
         ("Ben \u0378 Brown", "\u0378")
     ]
+
+
+def test_a_card_that_lacks_characters_is_issued_anew_when_a_font_has_them(
+    graded, term, monkeypatch
+):
+    graded.t1.changes_cell("student", graded.students[1], given_names="Ben \u0378")
+    graded.a.approves(*graded.open_of(graded.students[1]))
+    made(graded, term)
+    made(graded, term)
+    made(graded, term, reason="a font is installed, but not the right one")
+    (lacking,) = IssuedCard.objects.exclude(unprintable="")
+    assert lacking.unprintable_named == "U+0378"
+    printing = press.Press._compile
+
+    def with_a_font(self, layout, data, at):
+        return printing(self, layout, press._replaced(data, {0x378: "o"}), at)
+
+    monkeypatch.setattr(press.Press, "_compile", with_a_font)
+    made(graded, term)
+    assert IssuedCard.objects.count() == 3
+    made(graded, term, reason="a font is installed")
+    (amended,) = IssuedCard.objects.filter(version=2)
+    assert (amended.pupil_id, amended.unprintable) == (graded.students[1], "")
+    assert "Ben o Brown" in text_of(amended)
 
 
 def test_making_them_is_in_the_audit_log_and_with_each_pupil(graded, term):
