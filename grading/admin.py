@@ -29,6 +29,7 @@ from . import (
     logo_pages,
     policy,
     programme_admin,  # noqa: F401 - it registers its pages
+    roster_pages,
     section_report_pages,
     waiting_list_pages,
 )
@@ -179,6 +180,13 @@ class EnrollmentAdmin(TrackedAdmin):
         own = [
             path(at, guarded(duplicate_pages.listed), name="duplicates"),
             path(f"{at}not-the-same/", guarded(duplicate_pages.not_same), name="not_the_same"),
+            path("roster/", guarded(roster_pages.start), name="roster"),
+            path("roster/upload/", guarded(roster_pages.upload), name="roster_upload"),
+            path("roster/export/", guarded(roster_pages.export), name="roster_export"),
+            path("roster/<uuid:upload_id>/", guarded(roster_pages.preview), name="roster_preview"),
+            path(
+                "roster/<uuid:upload_id>/import/", guarded(roster_pages.take), name="roster_import"
+            ),
             path(f"{at}merge/", guarded(duplicate_pages.compare), name="merge"),
             path(f"{at}merge/execute/", guarded(duplicate_pages.execute), name="merge_execute"),
             path(f"{at}<int:number>/", guarded(duplicate_pages.merged), name="merged"),

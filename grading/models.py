@@ -691,3 +691,23 @@ class CardRelease(models.Model):
 
     def __str__(self) -> str:
         return f"{self.term_id} at {self.released_at:%Y-%m-%d %H:%M}"
+
+
+class RosterUpload(models.Model):
+    """A roster that somebody of the office has uploaded and not imported yet: what was shown of it
+    is what is done. Gone once it is imported, or after a day."""
+
+    id = IdField()
+    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    uploaded_by = SchoolForeignKey(settings.AUTH_USER_MODEL)
+    uploaded_at = models.DateTimeField()
+    name = models.CharField(max_length=200)
+    content = models.BinaryField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["school", "id"], name="rosterupload_school_id"),
+        )
+
+    def __str__(self) -> str:
+        return self.name

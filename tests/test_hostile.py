@@ -28,6 +28,7 @@ from grading.models import (
     IssuedCard,
     Logo,
     NotTheSame,
+    RosterUpload,
 )
 from tests.cast import Cast, Person, make_person, only
 from tests.pages import OUTSIDE_EVERY_SCHOOL, Browser, without_tokens
@@ -105,6 +106,7 @@ def ids_of(people: Cast) -> dict[str, Any]:
         "card_id": IssuedCard.objects.latest("issued_at").pk,
         "volume": 1,
         "number": Decision.objects.get(kind="revert").number,
+        "upload_id": RosterUpload.objects.get(school=people.school).pk,
         "uidb36": "1",
         "key": "set-password",
     }

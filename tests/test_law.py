@@ -29,6 +29,7 @@ from grading.models import (
     GradeCorrection,
     IssuedCard,
     Logo,
+    RosterUpload,
     Section,
 )
 from grading.paper.press import Press
@@ -127,6 +128,13 @@ def fill(people: Cast) -> None:
         school=people.school,
         user=people.a.user,
         origin=people.a.origin(),
+    )
+    RosterUpload.objects.create(
+        school=people.school,
+        uploaded_by=people.a.user,
+        uploaded_at=people.clock.tick(),
+        name="roster.zip",
+        content=b"PK",
     )
     fill_report_cards(people)
 

@@ -40,11 +40,17 @@ class Delivery:
 
 
 @contextmanager
-def open_delivery(path: Path, problems: Problems) -> Iterator[Delivery]:
-    """Open the folder or zip at `path`. Raises BadRoster when that is impossible or unwise."""
+def open_delivery(
+    path: Path, problems: Problems, file: BinaryIO | None = None
+) -> Iterator[Delivery]:
+    """Open the folder or zip at `path`, or the zip `file`, which `path` only names. Raises
+    BadRoster when that is impossible or unwise."""
     with ExitStack() as stack:
         try:
-            if path.is_dir():
+            if file is not None:
+                archive = stack.enter_context(zipfile.ZipFile(file))
+                delivery = _zip(path.name, archive, problems)
+            elif path.is_dir():
                 delivery = _folder(path, problems)
             elif path.is_file():
                 archive = stack.enter_context(zipfile.ZipFile(path))

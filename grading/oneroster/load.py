@@ -40,6 +40,7 @@ def load(
     progress: Progress = lambda what, done, total: None,
     only: School | None = None,
     confirmed: bool = False,
+    telling: bool = False,
 ) -> Report:
     """Write a sound roster into its schools, in one transaction.
 
@@ -48,6 +49,7 @@ def load(
         time_zone: of schools that are made. origin: of the change sets.
         only: the one school to import into; the others of the delivery are left alone.
         confirmed: it is meant, if much is taken away (`removal.Held`).
+        telling: the report says record by record what was changed.
 
     Raises:
         BadRoster: a value is none that the ledger takes; nothing was written.
@@ -65,7 +67,7 @@ def load(
     if problems.total:
         problems.refuse()
     with transaction.atomic():
-        targets = find_or_make(parts, email=email, time_zone=time_zone)
+        targets = find_or_make(parts, email=email, time_zone=time_zone, only=only)
         total = STEPS * len(targets.each)
         reports = []
         for number, target in enumerate(targets.each):
@@ -75,7 +77,9 @@ def load(
 
             with enter(target.school):
                 took = _removing(roster, target, confirmed=confirmed)
-                reports.append(_load_school(target, took, name, origin, problems, step))
+                reports.append(
+                    _load_school(target, took, name, origin, problems, step, telling=telling)
+                )
         if problems.total:
             problems.refuse()  # leaves the transaction by an exception, so that it rolls back
     progress("done", total, total)
@@ -105,6 +109,8 @@ def _load_school(
     origin: Origin,
     problems: Problems,
     step: Callable[[str, int], None],
+    *,
+    telling: bool,
 ) -> SchoolReport:
     """Bring one school to what its part of the roster says. Call inside the school."""
     part, school, member = target.part, target.school, target.member
@@ -134,7 +140,8 @@ def _load_school(
     if entered is not None:
         _fill(report, part, difference, matches, entered)
         report.removal = removal
-        report.lines = what_changed(difference, entered)
+        if telling:
+            report.lines = what_changed(difference, entered)
     report.teachers = len(staff.made)
     if not part.partial:
         report.gone["teacher"] = staff.gone

@@ -46,13 +46,17 @@ class Problem:
     reason: str
     kind: str
 
-    def __str__(self) -> str:
+    @property
+    def place(self) -> str:
         place = [shown(self.file, marks=False)]
         if self.line:
             place.append(f"line {self.line}")
         if self.column:
             place.append(f"column {shown(self.column, marks=False)}")
-        return f"{', '.join(place)}: {self.reason}"
+        return ", ".join(place)
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}"
 
 
 class BadRoster(Exception):
@@ -124,7 +128,7 @@ def format_report(bad: BadRoster, limit: int = 100) -> str:
     Each kind gets a fair share of the places, so that two thousand lines of one mistake do not hide
     the next; within that they stand in the order of the files and their lines.
     """
-    places = _fair_share(bad.problems, limit)
+    places = fair_share(bad.problems, limit)
     problems = "1 problem" if bad.total == 1 else f"{bad.total:,} problems"
     parts = [f"Nothing was imported: {problems}.", ""]
     for file in sorted({file for file, _ in bad.counts}, key=_file_order):
@@ -137,7 +141,8 @@ def format_report(bad: BadRoster, limit: int = 100) -> str:
     return "\n".join(parts)
 
 
-def _fair_share(problems: list[Problem], limit: int) -> list[Problem]:
+def fair_share(problems: list[Problem], limit: int) -> list[Problem]:
+    """Return up to `limit` of the problems, some of each kind, in their order."""
     groups: dict[tuple[str, str], list[int]] = {}
     for i, problem in enumerate(problems):
         groups.setdefault((problem.file, problem.kind), []).append(i)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from grading.oneroster import rows
 from grading.oneroster.archive import Delivery, open_delivery
@@ -16,7 +17,12 @@ from grading.oneroster.roster import Roster
 from grading.oneroster.table import Table, read_table
 
 
-def read_roster(path: Path | str, *, known: Callable[[], Known] | None = None) -> Roster:
+def read_roster(
+    path: Path | str,
+    *,
+    known: Callable[[], Known] | None = None,
+    file: BinaryIO | None = None,
+) -> Roster:
     """Read the OneRoster delivery of version 1.1 or 1.2 at `path`, a folder or a zip file.
 
     Nothing is written anywhere. Raises BadRoster with all problems found, of which
@@ -25,9 +31,10 @@ def read_roster(path: Path | str, *, known: Callable[[], Known] | None = None) -
     Args:
         known: gives what the school holds, which the changes of a delta build on; without it a
             delta is refused.
+        file: the zip itself, where there is none at `path`, which names it then.
     """
     problems = Problems()
-    with open_delivery(Path(path), problems) as delivery:
+    with open_delivery(Path(path), problems, file) as delivery:
         manifest = read_manifest(delivery, problems, deltas=known is not None)
         tables = _read_tables(delivery, manifest, problems)
     here = known() if known and manifest.partial else Known()

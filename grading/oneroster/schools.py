@@ -53,22 +53,25 @@ def schools_of(email: str) -> list[School]:
     return [each.school for each in members.select_related("school").order_by("school_id")]
 
 
-def find_or_make(parts: Iterable[Part], *, email: str, time_zone: str) -> Targets:
+def find_or_make(
+    parts: Iterable[Part], *, email: str, time_zone: str, only: School | None = None
+) -> Targets:
     """Find the school of each part, or make it with `email` as its first office member.
 
     A school is known by its roster id. One that was made by hand has none: it is the same when its
     name, or the slug that this name gives, is the same. A school of that name with *another* roster
     id is neither surely this one nor surely another, so nobody guesses.
 
-    Holds the rows of all schools to the end of the transaction, so that imports follow each other.
-    Call inside a transaction.
+    Holds the rows of all schools, or of `only` one, to the end of the transaction, so that imports
+    follow each other. Call inside a transaction.
 
     Raises:
         MayNotImport: `email` is no active office member of a school that is here already.
         Unclear: see above.
     """
     # no_key: whoever writes into these schools meanwhile only refers to their rows.
-    here = list(School.objects.select_for_update(no_key=True).order_by("id"))
+    schools = School.objects.select_for_update(no_key=True).order_by("id")
+    here = list(schools.filter(pk=only.pk) if only else schools)
     user = User.objects.filter(email=email).first()
     members = {
         member.school_id: member

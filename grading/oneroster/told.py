@@ -3,9 +3,8 @@
 Call inside the school. The number of statements does not grow with the records.
 """
 
-import hashlib
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from changes import naming, registry
@@ -81,11 +80,3 @@ def _what(some: Sequence[Change]) -> str:
     if said.get(EXISTS) == FALSE:
         return DELETED
     return WITHDRAWS if said.get(STATUS) == WITHDRAWN else CHANGED
-
-
-def token_of(lines: Iterable[Line]) -> str:
-    """Return a digest of what was shown: the same lines give the same, another day too."""
-    digest = hashlib.sha256()
-    for line in lines:
-        digest.update(repr(line).encode("utf-8", "backslashreplace"))
-    return digest.hexdigest()

@@ -1,0 +1,269 @@
+"""The office's pages of rosters: what an upload would do, importing it as shown, exporting."""
+
+import io
+import re
+import zipfile
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from accounts.in_school import enter
+from accounts.models import AuditLog, Disclosure, School
+from changes.models import Change, ChangeSet, Decision
+from changes.propose import creation
+from grading.models import Enrollment, RosterUpload, Section
+from students.models import Student
+from tests.small_roster import SOUND, instead, plus, zipped
+from tests.test_export_oneroster import told
+
+START = "/office/grading/enrollment/roster/"
+
+
+@pytest.fixture
+def office(client, people):
+    client.force_login(people.a.user)
+    return client
+
+
+@pytest.fixture
+def upload(office, people, tmp_path):
+    """Upload the small delivery with these files in place of its own; the page that answers."""
+
+    def send(files=None, name="roster.zip"):
+        content = {n: c for n, c in {**SOUND, **(files or {})}.items() if c is not None}
+        path = zipped(tmp_path / name, content)
+        return post(office, people, "upload/", file=SimpleUploadedFile(name, path.read_bytes()))
+
+    return send
+
+
+def post(client, people, at, **values):
+    """Send a form of the pages; the page that it leads to."""
+    values.setdefault("school", people.school.pk)
+    return client.post(at if at.startswith("/") else START + at, values, follow=True)
+
+
+def text_of(page):
+    words = re.sub(r"<[^>]+>", " ", page.content.decode())
+    return re.sub(r"\s+", " ", words)
+
+
+def token_on(page):
+    return re.search(r'name="token" value="(\w+)"', page.content.decode())[1]
+
+
+def confirm(client, people, page, **values):
+    at = page.request["PATH_INFO"].removesuffix("import/") + "import/"
+    return post(client, people, at, token=values.pop("token", None) or token_on(page), **values)
+
+
+def test_an_upload_shows_what_would_change_and_changes_nothing(upload, people):
+    with enter(people.school):
+        before = people.tables(), Change.objects.count(), Decision.objects.count()
+    page = upload()
+    said = text_of(page)
+    assert page.status_code == 200
+    assert "Import this roster?" in said
+    assert "2 pupils new" in said
+    assert "Moreno, Ana" in said
+    assert "users.csv, line 2" in said
+    assert "1 school of the delivery left alone." in said
+    with enter(people.school):
+        assert (people.tables(), Change.objects.count(), Decision.objects.count()) == before
+    assert School.objects.count() == 2
+
+
+def test_what_was_shown_is_imported_as_one_change_set_that_can_be_reverted(upload, office, people):
+    page = confirm(office, people, upload())
+    assert "new: 1 term, 1 class, 2 pupils, 2 enrolments" in text_of(page)
+    with enter(people.school):
+        assert Section.objects.get(source_id="k1").instructor.email == "sweet@school.example"
+        change_set = ChangeSet.objects.get(source="import")
+        assert change_set.initiator == people.a.user
+        assert str(change_set.ip) == "127.0.0.1"
+        assert people.is_equal()
+        assert not RosterUpload.objects.exists()
+    link = re.search(r'href="(/office/revert/preview/[^"]+)">Revert this', page.content.decode())[1]
+    shown = office.get(link.replace("&amp;", "&"))
+    assert "Moreno" in shown.content.decode()
+    assert "Revert what is ticked" in shown.content.decode()
+
+
+def test_a_second_click_imports_nothing_twice(upload, office, people):
+    shown = upload()
+    confirm(office, people, shown)
+    page = confirm(office, people, shown)
+    assert "not there any more: it was imported" in text_of(page)
+    with enter(people.school):
+        assert ChangeSet.objects.filter(source="import").count() == 1
+
+
+def test_what_has_changed_since_it_was_shown_is_shown_again_and_not_done(upload, office, people):
+    shown = upload()
+    with enter(people.school):
+        values = {"family_name": "Moreno", "given_names": "Rosa", "source_id": "p1"}
+        people.a.enters(creation("student", values))
+    again = confirm(office, people, shown)
+    assert again.status_code == 409
+    assert "Something has changed since this was shown" in text_of(again)
+    with enter(people.school):
+        assert not ChangeSet.objects.filter(source="import").exists()
+    assert "given names: Rosa Ana" in text_of(again)
+    assert "new: 1 term" in text_of(confirm(office, people, again))
+
+
+def test_a_changed_name_and_a_mark_that_stands_are_shown_as_what_they_become(
+    upload, office, people
+):
+    confirm(office, people, upload())
+    results = instead("results.csv", "p1,fully graded,80", "p1,fully graded,90")
+    said = text_of(upload({**results, **instead("users.csv", "Bo,Li", "Bo,Lee")}))
+    assert "1 pupil changed" in said
+    assert "family name: Li Lee" in said
+    assert "mark: 80 90" in said
+    assert "Another mark stands: a second person approves the correction." in said
+
+
+def test_a_roster_that_takes_much_away_asks_for_a_tick(upload, office, people):
+    confirm(office, people, upload())
+    fewer = {
+        "enrollments.csv": SOUND["enrollments.csv"].replace("e2,k1,s1,p2,student,\n", ""),
+        "results.csv": SOUND["results.csv"].replace("r2,l1,p2,exempt,,,\n", ""),
+    }
+    page = upload(fewer)
+    assert "it would take 1 of 2 enrolments out of the classes" in text_of(page)
+    assert "1 enrolment withdrawn" in text_of(page)
+    refused = confirm(office, people, page)
+    assert refused.status_code == 422
+    assert "Tick the box" in text_of(refused)
+    done = confirm(office, people, page, removals="yes")
+    assert "withdrawn: 1 enrolment" in text_of(done)
+    with enter(people.school):
+        assert Enrollment.objects.get(source_id="e2").status == "withdrawn"
+
+
+def test_what_is_wrong_is_counted_by_kind_and_shown_at_its_line(upload):
+    bad = [f"x{i},l9,p1,exempt,,," for i in range(300)]
+    page = upload(plus("results.csv", *bad, "r9,l1,p2,exempt,,,"))
+    said = text_of(page)
+    assert "This roster cannot be imported" in said
+    assert "results.csv the line item … is not in lineItems.csv 300" in said
+    assert "results.csv, line 5, column lineItemSourcedId : the line item “l9” is not in" in said
+    assert "And 500 more." in said
+    assert "Import it" not in said
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (instead("users.csv", "familyName", "surname"), "column familyName : the file has no"),
+        ({"users.csv": SOUND["users.csv"].encode("utf-16")}, "the file is not UTF-8"),
+        (plus("users.csv", "p1,true,s1,student,An,Other,,"), "“p1” stands in line 2 already"),
+        (instead("users.csv", "Moreno", "=cmd()|' /C calc'!A0"), "=cmd()"),
+        (instead("orgs.csv", "s1,,,Hill School", "s1,,,Hell School"), "of no school that goes by"),
+        ({"manifest.csv": None}, "there is no manifest.csv"),
+    ],
+)
+def test_hostile_files_get_a_clear_word(upload, files, words):
+    page = upload(files)
+    assert page.status_code == 200
+    assert words in text_of(page).replace("&#x27;", "'")
+
+
+def test_a_zip_bomb_and_what_is_no_zip_are_refused(office, people):
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in ("manifest.csv", "users.csv", "orgs.csv"):
+            with packed.open(name, "w") as stream:
+                for _ in range(100):
+                    stream.write(b"0" * 1024 * 1024)
+    page = post(office, people, "upload/", file=SimpleUploadedFile("b.zip", bomb.getvalue()))
+    assert "unpacked it would be 300 MB, more than the 256 MB that are read" in text_of(page)
+    page = post(office, people, "upload/", file=SimpleUploadedFile("x.zip", b"PK no"))
+    assert "this is neither a folder nor a sound zip file" in text_of(page)
+    page = post(office, people, "upload/", file=SimpleUploadedFile("x.exe", b"MZ"))
+    assert page.status_code == 422
+    assert "Choose one zip, or CSV files and nothing else." in text_of(page)
+    assert "Choose a file first" in text_of(post(office, people, "upload/"))
+
+
+def test_the_csv_files_themselves_can_be_uploaded(office, people):
+    files = [SimpleUploadedFile(name, content.encode()) for name, content in SOUND.items()]
+    page = post(office, people, "upload/", file=files)
+    assert "2 pupils new" in text_of(page)
+    assert "From 10 CSV files" in text_of(page)
+
+
+def test_a_delta_is_shown_and_imported_too(upload, office, people):
+    confirm(office, people, upload())
+    manifest = re.sub(r"(file\.\w+),bulk", r"\1,absent", SOUND["manifest.csv"])
+    page = upload(
+        {
+            **dict.fromkeys(SOUND),
+            "manifest.csv": manifest.replace("enrollments,absent", "enrollments,delta"),
+            "enrollments.csv": SOUND["enrollments.csv"]
+            .splitlines()[0]
+            .replace("sourcedId,class", "sourcedId,status,class")
+            + "\ne2,tobedeleted,,,,,\n",
+        }
+    )
+    assert "1 enrolment withdrawn" in text_of(page)
+    assert "withdrawn: 1 enrolment" in text_of(confirm(office, people, page))
+
+
+def test_an_upload_is_gone_after_a_day_and_is_no_other_schools(upload, client, people):
+    page = upload()
+    client.force_login(people.outsider.user)
+    assert client.get(page.request["PATH_INFO"]).status_code == 404
+    with enter(people.school):
+        RosterUpload.objects.update(uploaded_at=people.clock.now)  # of another year, or day
+    client.force_login(people.a.user)
+    upload(name="other.zip")
+    assert client.get(page.request["PATH_INFO"]).status_code == 404
+
+
+def test_looking_at_more_records_costs_no_more_queries(upload, office):
+    def queries(pupils):
+        more = [f"x{i},true,s1,student,Ana,Li{i},," for i in range(pupils)]
+        page = upload(plus("users.csv", *more))
+        with CaptureQueriesContext(connection) as captured:
+            assert office.get(page.request["PATH_INFO"]).status_code == 200
+        return len(captured)
+
+    assert queries(2) == queries(150)
+
+
+def test_the_school_goes_out_as_a_zip_and_that_is_written_down(office, people):
+    with enter(people.school):
+        people.stands("64")
+        people.t1.types(people.marks[1], "99")
+    answer = post(office, people, "export/", to="the district", why="enrolment statistics")
+    assert answer["Content-Disposition"] == 'attachment; filename="hill.zip"'
+    with zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content))) as packed:
+        files = {name: packed.read(name) for name in packed.namelist()}
+    assert [score for (score,) in told(files, "results", "score").values()] == ["64"]
+    with enter(people.school):
+        row = AuditLog.objects.get(event="export")
+        assert (row.user, row.metadata["to"]) == (people.a.user, "the district")
+        assert row.metadata["why"] == "enrolment statistics"
+        assert Disclosure.objects.filter(event=row).count() == 3
+
+
+def test_who_gets_it_and_what_for_have_to_be_said(office, people):
+    page = post(office, people, "export/")
+    assert page.status_code == 422
+    assert text_of(page).count("This field is required.") == 2
+    answer = post(office, people, "export/", to="x", why="y", since="2999-01-01")
+    assert answer["Content-Disposition"].endswith('"hill-since-2999-01-01.zip"')
+
+
+def test_the_page_is_reached_from_the_office_and_is_no_teachers(office, client, people):
+    assert reverse("admin:roster") == START
+    assert START in office.get("/office/").content.decode()
+    client.force_login(people.t1.user)
+    assert client.get(START).status_code == 403
+    with enter(people.school):
+        assert not Student.objects.filter(source_id="p1").exists()
