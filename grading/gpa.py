@@ -13,10 +13,14 @@ import math
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from fractions import Fraction
 
 from .models import Enrollment, GradingStep
+
+_EXACT = Context(prec=200, traps=[Inexact])
+"""Sums of points and credits lose nothing in it, or fail. (With a fraction for each mark the
+transcripts of a year group take twice as long.)"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,13 +147,13 @@ def with_corrections(
 def average(counted: Iterable[tuple[Decimal, Decimal]], *, decimals: int) -> Decimal | None:
     """Return the mean of points, given as (points, credits), weighted by the credits and rounded
     half up to ``decimals``; None where no credits are."""
-    weighted, weights = Fraction(0), Fraction(0)
+    weighted, weights = Decimal(0), Decimal(0)
     for points, weight in counted:
-        weighted += Fraction(points) * Fraction(weight)
-        weights += Fraction(weight)
+        weighted = _EXACT.fma(points, weight, weighted)
+        weights = _EXACT.add(weights, weight)
     if not weights:
         return None
-    scaled = abs(weighted / weights) * 10**decimals
+    scaled = abs(Fraction(weighted) / Fraction(weights)) * 10**decimals
     rounded = Decimal(math.floor(scaled + Fraction(1, 2))).scaleb(-decimals)
     return -rounded if weighted < 0 else rounded
 
