@@ -99,11 +99,11 @@ class Choice(forms.Form):
     def sheet(self) -> tuple[str, uuid.UUID] | None:
         """The sheet that one comes from: its group and its author."""
         try:
-            return self.fields["group"].clean(self.data.get("group", "")), uuid.UUID(
-                self.data.get("author", "")
-            )
+            group = self.fields["group"].clean(self.data.get("group", ""))
+            author = uuid.UUID(self.data.get("author", ""))
         except (ValueError, forms.ValidationError):
             return None
+        return (group, author) if group else None
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -17,7 +17,10 @@ class _Forms(HTMLParser):
         given = dict(attributes)
         name = given.get("name") or ""
         if tag == "form":
-            self.forms.append({"action": given.get("action"), "fields": [], "boxes": []})
+            method = (given.get("method") or "get").lower()
+            self.forms.append(
+                {"action": given.get("action"), "method": method, "fields": [], "boxes": []}
+            )
         if not self.forms:
             return
         fields = self.forms[-1]["fields"]
@@ -45,13 +48,19 @@ class _Forms(HTMLParser):
             self.area[1] += data
 
 
+def all_forms(page: str) -> list[dict[str, Any]]:
+    """Return the forms of a page: ``action``, ``method``, ``fields`` as they are, and ``boxes``."""
+    parser = _Forms()
+    parser.feed(page)
+    return parser.forms
+
+
 class Form:
     """The form of a page whose fields include ``holds``."""
 
     def __init__(self, response: Any, holds: str) -> None:
-        parser = _Forms()
-        parser.feed(response.content.decode())
-        (found,) = [f for f in parser.forms if any(n == holds for n, _ in f["fields"] + f["boxes"])]
+        forms = all_forms(response.content.decode())
+        (found,) = [f for f in forms if any(n == holds for n, _ in f["fields"] + f["boxes"])]
         self.action: str = found["action"]
         self.fields: list[list[str]] = found["fields"]
         self.boxes: list[tuple[str, str]] = found["boxes"]

@@ -119,6 +119,14 @@ def test_what_is_of_no_class_is_grouped_by_what_it_is(office, people):
     ]
 
 
+def test_a_form_that_names_no_sheet_leads_back_to_the_queue(office, people):
+    change = types(people, people.t1, people.marks[0], "75")
+    sent = {"change": change.pk, "group": "", "author": people.t1.user.pk}
+    page = office.post(reverse("admin:confirm"), sent | {"school": people.school.pk})
+    assert page.status_code == 200
+    assert f'href="{QUEUE}"' in page.content.decode()
+
+
 def test_a_sheet_says_who_when_from_what_to_what(office, people):
     types(people, people.t1, people.marks[0], "75")
     page = office.get(sheet_of(people, people.t1))
