@@ -337,7 +337,10 @@ def _with_target(tracked: Tracked, *, every: bool) -> str:
 def _with_heads(tracked: Tracked, names: Collection[str]) -> str:
     """Return the common table expression ``compared`` of records of which only cells of these
     fields were touched: what stands in them, and the value of each cell's head. A record that is in
-    no table stays out of it, for none of these cells brings it there."""
+    no table stays out of it, for none of these cells brings it there.
+
+    Exclusions are looked up by ``not in`` here too: by ``not exists``, and with statistics of a
+    moment when none was in force, all of them were read for each of 52,000 cells."""
     head = sql.SQL(
         "bool_or(field = {name}) as {touched}, max(value) filter (where field = {name}) as {column}"
     )
@@ -371,10 +374,9 @@ def _with_heads(tracked: Tracked, names: Collection[str]) -> str:
                     select c.value from changes_change c
                     where c.school_id = %(school)s and c.entity_id = n.id and c.field = n.field
                       and c.status = 'approved'
-                      and not exists (
-                          select from changes_exclusion x
-                          where x.school_id = %(school)s and x.change_id = c.id
-                            and x.lifted_by_id is null)
+                      and c.id not in (
+                          select x.change_id from changes_exclusion x
+                          where x.school_id = %(school)s and x.lifted_by_id is null)
                     order by c.position desc limit 1) head on true
             ), target as materialized (
                 select id, {heads} from cells group by id
