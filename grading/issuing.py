@@ -19,9 +19,10 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
 from accounts.models import School, User
+from changes.erasure import ERASED
 
 from . import logo, report_card
-from .models import IssuedCard, Term
+from .models import CardOfRun, IssuedCard, Term
 from .paper.press import NotPrinted, Paper, Press
 from .report_card import Card
 
@@ -119,6 +120,15 @@ def preview(pupil_id: uuid.UUID, term: Term, *, school: School, at: dt.datetime)
             data = _layout_data(card.said, its_logo, issued="Preview: not issued")
             return press.print("report_card", data, at=at)
     return None
+
+
+def erase(pupil_ids: Collection[uuid.UUID]) -> None:
+    """Empty the cards of pupils who are erased by law; that and when they were issued stays. Call
+    where that may be done (``changes.erasure``)."""
+    CardOfRun.objects.filter(card__pupil_id__among=pupil_ids).update(pupil=ERASED)
+    IssuedCard.objects.filter(pupil_id__among=pupil_ids).update(
+        file=b"", file_digest="", said={}, said_digest="", unprintable="", pupil=ERASED
+    )
 
 
 def print_card(press: Press, data: dict[str, Any], at: dt.datetime) -> Paper | NotPrinted:

@@ -3,7 +3,7 @@
 import datetime as dt
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from rapidfuzz import fuzz, process
 
@@ -17,7 +17,7 @@ from changes.propose import Draft
 from changes.registry import Rules
 from students.models import Student
 
-from . import not_the_same, review_sheet
+from . import issuing, not_the_same, review_sheet
 from .access import is_restricted
 
 ALIKE = 85
@@ -55,6 +55,9 @@ class PupilRules(Rules):
 
     def sought_by(self, judged: Sequence[Judged]) -> Mapping[uuid.UUID, str]:
         return review_sheet.numbers_of({each.entity_id for each in judged})
+
+    def erase(self, ids: Collection[uuid.UUID]) -> None:
+        issuing.erase(ids)
 
     def remark(self, judged: Sequence[Judged]) -> Iterable[tuple[uuid.UUID, Flag, str]]:
         new = {each.entity_id: each for each in judged if each.creates}

@@ -13,7 +13,8 @@ from accounts.in_school import enter
 from accounts.models import AuditLog, User
 from changes import chain, erasure, projector
 from changes.models import Change, Decision
-from grading.models import Enrollment, GradeCorrection
+from grading import card_runs, card_scope
+from grading.models import Enrollment, GradeCorrection, IssuedCard, Term
 from students.erasure import words_of
 from students.models import Student
 from tests.cast import SATURDAY_NIGHT, only
@@ -211,3 +212,20 @@ def test_the_serving_role_erases_nothing(people):
     with pytest.raises(DatabaseError), enter(people.school):
         erasure.erase_record("student", people.students[0], words=(), school=people.school, **ORDER)
     assert found("Abbott") != []
+
+
+def test_the_report_cards_of_an_erased_pupil_are_emptied_and_those_of_others_kept(people):
+    with enter(people.school):
+        term = Term.objects.get(pk=people.term)
+        scope = card_scope.find("school", term)
+        by = {"by": people.a.member, "origin": people.a.origin()}
+        card_runs.ask(scope, term, with_blanks=True, **by)
+    while card_runs.make_next(people.school):
+        pass
+    erase(school="hill", pupil="101")
+    with enter(people.school):
+        (ada,) = IssuedCard.objects.filter(pupil_id=people.students[0])
+        (ben,) = IssuedCard.objects.filter(pupil_id=people.students[1])
+    assert (bytes(ada.file), ada.said, ada.pupil) == (b"", {}, erasure.ERASED)
+    assert (bytes(ben.file)[:4], ben.pupil) == (b"%PDF", "Ben Brown")
+    assert found("Abbott") == []

@@ -99,7 +99,10 @@ def demo(*, port: int, reset: bool) -> None:
 def serve(environ: dict[str, str], port: int) -> None:
     with SITE_LOG.open("wb") as log:
         arguments = ("runserver", "--noreload", f"127.0.0.1:{port}")
-        with child(environ, *arguments, stdout=log, stderr=log) as site:
+        with (
+            child(environ, *arguments, stdout=log, stderr=log) as site,
+            child(environ, "work", stdout=log, stderr=log),
+        ):
             wait_until_it_answers(site, port)
             print(f"\nThe site is on http://127.0.0.1:{port}; its log is .demo/site.log.")
             print("Ctrl-C stops it; the next `make demo` goes on with the same data.")
