@@ -200,6 +200,9 @@ class _Names:
         ids = _ids(changes)
         enrollments = overlay.see("enrollment", ids["enrollment"], by=by)
         self._ledger = _as_proposed(ids["enrollment"] | ids["student"], by)
+        remarks = overlay.see("remark", ids["remark"], by=by)
+        self._remarked = {each: last_known(record, "student") for each, record in remarks.items()}
+        ids["student"] |= {uuid.UUID(each) for each in self._remarked.values() if each}
         self._places = {
             each: {
                 field: (last_known(enrollments[each], field) if each in enrollments else None)
@@ -225,9 +228,12 @@ class _Names:
             self._others |= {str(k): last_known(r, field) or "" for k, r in records.items()}
 
     def of_pupil(self, change: Change) -> str:
-        if change.entity_type not in {"student", "enrollment"}:
+        if change.entity_type not in {"student", "enrollment", "remark"}:
             return ""
         pupil: uuid.UUID | None = change.entity_id
+        if change.entity_type == "remark":
+            text = self._remarked.get(change.entity_id)
+            pupil = uuid.UUID(text) if text else None
         if change.entity_type == "enrollment":
             text = self._places[change.entity_id]["student"]
             pupil = uuid.UUID(text) if text else None

@@ -37,6 +37,11 @@ class RemarkRules(Rules):
                 draft.refuse(closed)
             elif draft.field == "text" and draft.value:
                 _check_length(draft, by.school.comment_length)
+        # Without its text a new remark would be a blank one.
+        unsaid = {each.entity_id: each for each in among if each.field == "text" and each.refused}
+        for draft in drafts:
+            if draft.creates and draft.entity_id in unsaid:
+                draft.refuse(unsaid[draft.entity_id].refused or "")
 
     def group(self, judged: Sequence[Judged]) -> Mapping[uuid.UUID, Group]:
         return dict.fromkeys((each.id for each in judged), Group("remark", "Remarks on terms"))

@@ -13,6 +13,7 @@ from .views import (
     my_changes,
     my_comments,
     pupil,
+    remarks,
     sheet,
     transcript,
 )
@@ -74,6 +75,7 @@ urlpatterns = [
     path("my-changes/decided/mail/", decided.mail, name="decided-mail"),
     path("my-changes/<uuid:change_id>/withdraw/", my_changes.withdrawal, name="withdraw"),
     path("my-changes/<uuid:change_id>/again/", my_changes.again, name="propose-again"),
+    path("remarks/", remarks.of_group, name="remarks"),
     path("my-comments/", my_comments.my_comments, name="my-comments"),
     path("my-comments/<uuid:comment_id>/", my_comments.comment, name="my-comment"),
     path("my-comments/<uuid:comment_id>/remove/", my_comments.remove, name="remove-comment"),
