@@ -141,6 +141,26 @@ def test_a_long_word_stays_on_the_page(press):
     document.close()
 
 
+def test_a_course_stands_on_one_page_if_a_page_is_large_enough(press):
+    course = card()["courses"][0]
+
+    def pages(comment: str, count: int) -> list[str]:
+        data = card(courses=[course | {"comment": f"{comment} End."} for _ in range(count)])
+        with pikepdf.open(io.BytesIO(press.print("report_card", data, at=NOON).pdf)) as document:
+            found = []
+            for page in document.pages:
+                alone = pikepdf.new()
+                alone.pages.append(page)
+                written = io.BytesIO()
+                alone.save(written)
+                found.append(pdf.text_of(written.getvalue()))
+        return found
+
+    for page in pages("She reads. " * 80, 9):
+        assert page.count("Biology") == page.count("End.")
+    assert len(pages("She reads. " * 900, 1)) == 2
+
+
 def test_the_same_data_makes_the_same_bytes_from_any_thread(press):
     def make(_):
         return press.print("report_card", card(), at=NOON).pdf
