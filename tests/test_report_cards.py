@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import AuditLog, Disclosure
 from changes.propose import Draft, NothingSaved, creation
 from changes.review import NotApproved
-from grading import card_runs, card_scope, report_card
+from grading import card_runs, card_scope, issuing, report_card
 from grading.models import CardOfRun, CardRun, IssuedCard, Term
 from grading.paper import press
 from tests import pdf
@@ -417,3 +417,25 @@ def test_what_was_asked_for_never_changes_and_a_run_goes_forward(graded, term):
     refuses("update grading_cardrun set handled = 0", "goes forward")
     refuses("update grading_issuedcard set reason = 'x'", "permission denied")
     assert run.finished_at
+
+
+def test_of_two_runs_that_issue_the_same_card_at_once_the_second_starts_over(
+    graded, term, monkeypatch
+):
+    ask(graded, term)
+    looking = issuing.latest
+    looked: list[dict] = []
+
+    def another_issues_them_meanwhile(*args, **options):
+        found = looking(*args, **options)
+        looked.append(found)
+        if len(looked) == 1:
+            by, at = graded.b.user, graded.clock.tick()
+            issuing.issue(graded.students, term, school=graded.school, by=by, at=at)
+        return found
+
+    monkeypatch.setattr(issuing, "latest", another_issues_them_meanwhile)
+    while card_runs.make_next(graded.school):
+        pass
+    assert len(looked) == 3  # the first time in vain, and the other's
+    assert sorted(IssuedCard.objects.values_list("version", flat=True)) == [1, 1, 1]
