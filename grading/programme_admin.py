@@ -28,8 +28,16 @@ class ProgrammeAdmin(OfficeAdmin):
         return True
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(programme_pages.unfinished)
-        return [path("unfinished/", view, name="unfinished"), *super().get_urls()]
+        guarded = self.admin_site.admin_view
+        own = [
+            path("unfinished/", guarded(programme_pages.unfinished), name="unfinished"),
+            path(
+                "<uuid:programme_id>/pupils/",
+                guarded(programme_pages.pupils),
+                name="programme_pupils",
+            ),
+        ]
+        return [*own, *super().get_urls()]
 
     def changelist_view(self, request: Any, extra_context: Any = None) -> HttpResponse:
         lead = format_html(
@@ -72,5 +80,9 @@ class ProgrammeAdmin(OfficeAdmin):
             "button": "Save",
             "back": (self.heading, "admin:students_programme_changelist"),
         }
+        if not programme._state.adding:
+            at = reverse("admin:programme_pupils", args=[programme.pk])
+            link = format_html('<a href="{}">by year level, and put more in</a>', at)
+            context["facts"] = [("Pupils in it", link)]
         status = 422 if form.errors else 200
         return TemplateResponse(request, "admin/form.html", context, status=status)

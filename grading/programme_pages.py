@@ -1,17 +1,20 @@
-"""The office's list of who would not finish their programme."""
+"""The office's pages of who is in a programme, and of who would not finish theirs."""
 
 import uuid
 
 from django import forms
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.utils.http import content_disposition_header
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.disclosures import disclosed
 from accounts.in_school import MemberRequest
 from accounts.models import School
+from changes.review import NotApproved
 from students.models import Programme, Student
 
 from . import programmes
@@ -60,6 +63,24 @@ def unfinished(request: MemberRequest) -> HttpResponse:
         "rest_of_query": rest.urlencode(),
     }
     return TemplateResponse(request, "grading/unfinished.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def pupils(request: MemberRequest, programme_id: uuid.UUID) -> HttpResponse:
+    """Where the pupils of each year level are; and put those who are in no programme into one."""
+    programme = get_object_or_404(Programme, school=request.member.school, pk=programme_id)
+    if request.method == "POST" and "year" in request.POST and not programme.retired_at:
+        level = request.POST["year"].replace("\x00", "")
+        try:
+            count = programmes.put_in(programme, level, by=request.member, origin=request.origin)
+        except NotApproved as refusal:
+            messages.error(request, f"Nobody was put into it. {refusal}")
+        else:
+            many = "1 pupil is" if count == 1 else f"{count} pupils are"
+            messages.success(request, f"{many} in {programme} now, who were in no programme.")
+        return redirect("admin:programme_pupils", programme.pk)
+    context = {"programme": programme, "years": programmes.years(programme)}
+    return TemplateResponse(request, "grading/programme_pupils.html", context)
 
 
 def _asked(filters: Filters, school: School) -> tuple[list[programmes.Progress], int]:

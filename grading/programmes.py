@@ -10,11 +10,15 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.db.models import Count, Q
+
 from accounts import audit as audit_log
 from accounts.models import AuditLog, Membership, School
 from accounts.origin import Origin
 from changes import naming
 from changes.formulas import guarded
+from changes.propose import Draft
+from changes.review import enter_directly
 from students.models import Programme, Student
 
 from .completion import Audit, State, audit
@@ -72,6 +76,69 @@ def as_csv(progress: Sequence[Progress]) -> bytes:
     for each in progress:
         writer.writerow([guarded(text) for text in _texts(each)])
     return out.getvalue().encode("utf-8-sig")
+
+
+@dataclasses.dataclass(frozen=True)
+class Year:
+    """The pupils of a year level: how many, and how many of them are in a programme, in another
+    one, and in none."""
+
+    level: str
+    pupils: int
+    here: int
+    elsewhere: int
+
+    @property
+    def in_none(self) -> int:
+        return self.pupils - self.here - self.elsewhere
+
+
+def years(programme: Programme) -> list[Year]:
+    """Return the year levels of a programme's school, with where their pupils are. One
+    statement."""
+    rows = (
+        Student.objects.filter(school_id=programme.school_id)
+        .values("year_level")
+        .annotate(
+            pupils=Count("pk"),
+            here=Count("pk", filter=Q(programme=programme)),
+            some=Count("programme"),
+        )
+    )
+    found = [
+        Year(row["year_level"], row["pupils"], row["here"], row["some"] - row["here"])
+        for row in rows
+    ]
+    return sorted(found, key=lambda each: (not each.level, len(each.level), each.level))
+
+
+def put_in(programme: Programme, level: str, *, by: Membership, origin: Origin) -> int:
+    """Put the pupils of a year level who are in no programme into one: a direct edit of the
+    office, which can be reverted. Return how many were.
+
+    Raises:
+        NotApproved: a pupil's record was changed at the same instant.
+    """
+    pupils = Student.objects.filter(
+        school_id=programme.school_id, year_level=level, programme=None
+    ).values_list("pk", flat=True)
+    entered = enter_directly(
+        [
+            Draft(
+                entity_type="student",
+                entity_id=each,
+                field="programme",
+                typed=str(programme.pk),
+                touched=True,
+            )
+            for each in pupils
+        ],
+        school=by.school,
+        by=by,
+        origin=origin,
+        reason=f"programme {programme}",
+    )
+    return len(entered.saved.changes)
 
 
 def save(

@@ -1,4 +1,5 @@
-"""What is printed on a transcript, in the words of its layout (paper/transcript.typ)."""
+"""The transcript on paper: what is printed on it, in the words of its layout
+(paper/transcript.typ)."""
 
 import datetime as dt
 import re
@@ -10,14 +11,23 @@ from django.utils.formats import date_format
 from accounts.models import School
 from students.models import Student
 
+from . import logo
+from .paper.press import Paper, Press
 from .transcript import Course, Term, Transcript
 
 
-def data_of(
+def printed(found: Transcript, student: Student, school: School, *, at: dt.datetime) -> Paper:
+    """Return a transcript as a tagged PDF. Call inside the school, whose calendar the day is of."""
+    its_logo = logo.of(school)
+    data = _data(found, student, school, at=at)
+    data["logo"] = logo.name(its_logo) if its_logo else None
+    with Press(logo.files(its_logo)) as press:
+        return press.print("transcript", data, at=at)
+
+
+def _data(
     found: Transcript, student: Student, school: School, *, at: dt.datetime
 ) -> dict[str, Any]:
-    """Return a transcript as the layout takes it. Call inside the school, whose calendar the day
-    is of."""
     name = str(student)
     facts = [
         ("Number", student.number or ""),

@@ -25,7 +25,7 @@ class StudentAdmin(TrackedAdmin):
     )
     list_select_related = ("programme",)
     list_display_links = ("family_name", "given_names")
-    list_filter = ("year_level", "home_group")
+    list_filter = ("year_level", "home_group", "programme")
     search_fields = ("family_name", "given_names", "=number", "email")
     ordering = ("family_name", "given_names", "id")
 

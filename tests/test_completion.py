@@ -334,3 +334,71 @@ def test_the_record_of_a_pupil_offers_the_programmes_that_are_not_retired(people
     page = Browser(people.a).get(edit).content.decode()
     assert ">Arts</option>" in page
     assert "Gone" not in page
+
+
+# Who is in it. ------------------------------------------------------------------------------------
+
+
+def intake(people, programme):
+    return reverse("admin:programme_pupils", args=[programme.pk])
+
+
+def test_a_year_level_is_put_into_a_programme_in_one_change_set_that_can_be_reverted(people):
+    ada, ben, cleo = people.students
+    with enter(people.school):
+        science, arts = make(people), make(people, name="Arts")
+        for pupil, year in ((ada, "10"), (ben, "10"), (cleo, "9")):
+            people.a.changes_cell("student", pupil, year_level=year)
+        people.b.approves(*people.open_of(ada, ben, cleo))
+        joins(people, arts, ben)
+    office, at = Browser(people.b), intake(people, science)
+    change = reverse("admin:students_programme_change", args=[science.pk])
+    assert f'href="{at}"' in office.get(change).content.decode()
+    assert "Put 1 in<" in office.get(at).content.decode()
+    assert office.send(at, {"year": "10"}).url == at
+    assert "1 pupil is in Science now" in office.get(at).content.decode()
+    with enter(people.school):
+        now = dict(Student.objects.values_list("pk", "programme__name"))
+        assert now == {ada: "Science", ben: "Arts", cleo: None}
+        people.a.reverts(people.b, start=people.clock.now, reason="the wrong year")
+        assert Student.objects.get(pk=ada).programme is None
+        assert people.is_equal()
+
+
+def test_who_has_no_year_level_is_put_in_too_and_twice_is_once(people):
+    with enter(people.school):
+        science = make(people)
+    office, at = Browser(people.a), intake(people, science)
+    office.send(at, {"year": ""})
+    office.send(at, {"year": ""})
+    with enter(people.school):
+        assert Student.objects.filter(programme=science).count() == 3
+    assert "0 pupils are in Science now" in office.get(at).content.decode()
+
+
+def test_nobody_is_put_into_a_retired_programme_or_one_of_another_school(people):
+    with enter(people.school):
+        old = make(people, retired_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+    with enter(people.other_school):
+        theirs = Programme.objects.create(school=people.other_school, name="Theirs")
+    office = Browser(people.a)
+    assert "Put 3 in" not in office.get(intake(people, old)).content.decode()
+    office.send(intake(people, old), {"year": ""})
+    assert office.send(intake(people, theirs), {"year": ""}).status_code == 404
+    with enter(people.school):
+        assert not Student.objects.filter(programme__isnull=False).exists()
+
+
+def test_the_year_levels_cost_the_same_however_many_pupils(people):
+    with enter(people.school):
+        science = make(people)
+
+    def statements():
+        browser = Browser(people.a)
+        with CaptureQueriesContext(connection) as queries:
+            assert browser.get(intake(people, science)).status_code == 200
+        return len(queries)
+
+    few = statements()
+    more_pupils(people, 20)
+    assert statements() == few

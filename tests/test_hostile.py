@@ -30,6 +30,7 @@ from grading.models import (
     NotTheSame,
     RosterUpload,
 )
+from students.models import Programme
 from tests.cast import Cast, Person, make_person, only
 from tests.pages import OUTSIDE_EVERY_SCHOOL, Browser, without_tokens
 from tests.test_law import fill
@@ -98,6 +99,7 @@ def ids_of(people: Cast) -> dict[str, Any]:
         "entity_type": "student",
         "entity_id": people.students[0],
         "student_id": people.students[0],
+        "programme_id": Programme.objects.get().pk,
         "membership_id": people.t1.member.pk,
         "message_id": OutboxMessage.objects.values_list("pk", flat=True)[0],
         "term_id": people.term,

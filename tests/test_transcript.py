@@ -7,16 +7,18 @@ import uuid
 from decimal import Decimal
 
 import pikepdf
+import pypdfium2
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from PIL import Image
 
 from accounts.in_school import enter
 from accounts.models import AuditLog, Disclosure
 from changes.propose import creation
-from grading import gpa
+from grading import gpa, logo
 from grading.transcript import Row, transcript
 from grading.transcript_rows import transcripts
 from students.models import Student
@@ -332,6 +334,26 @@ def test_the_pdf_is_tagged_and_told_with_for_whom_and_why(people):
         assert event.metadata["to"] == "Vale School"
         assert event.metadata["why"] == "she applies there"
         assert [each.pupil_id for each in event.disclosures.all()] == [ada]
+
+
+def test_the_schools_logo_stands_on_it_and_the_text_is_what_was_entered(people):
+    with enter(people.school):
+        people.stands("80")
+        drafts = creation("course", {"code": "ΦΥΣ", "title": "Physik für Łukasz"})
+        people.a.enters(drafts, whole=True)
+        section = course_in(people, people.term, course=drafts[0].entity_id, code="P")
+        marked(people, people.students[0], section, "AB")
+        picture = io.BytesIO()
+        Image.new("RGB", (40, 20), "navy").save(picture, "PNG")
+        logo.put(picture.getvalue(), by=people.a.member, origin=people.a.origin())
+    response = Browser(people.a).get(
+        at(people.students[0], "transcript-pdf"), {"to": "herself", "why": "asked"}
+    )
+    with pikepdf.open(io.BytesIO(response.content)) as pdf:
+        assert len(pdf.pages[0].get_images()) == 1
+    text = pypdfium2.PdfDocument(response.content)[0].get_textpage().get_text_range()
+    for said in ("Hill School", "Abbott, Ada", "ΦΥΣ", "Physik für Łukasz", "GPA 4.00", "absent"):
+        assert said in text
 
 
 def test_what_no_font_can_print_is_marked_and_who_printed_is_told(people):

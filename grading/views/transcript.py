@@ -14,8 +14,7 @@ from accounts.in_school import MemberRequest, in_school
 from accounts.models import AuditLog
 from grading import programmes
 from grading.access import access_pupil, interest
-from grading.paper.press import Press
-from grading.transcript_paper import data_of, file_name
+from grading.transcript_paper import file_name, printed
 from grading.transcript_rows import transcripts
 
 
@@ -47,8 +46,7 @@ def as_pdf(request: MemberRequest, student_id: uuid.UUID) -> HttpResponse:
     member, at = request.member, request.origin.at
     student, _ = access_pupil(member, student_id)
     found = transcripts([student.pk], decimals=member.school.gpa_decimals)[student.pk]
-    with Press() as press:
-        paper = press.print("transcript", data_of(found, student, member.school, at=at), at=at)
+    paper = printed(found, student, member.school, at=at)
     disclosed(
         request,
         [student.pk],
