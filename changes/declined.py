@@ -4,7 +4,7 @@ Call inside a school."""
 import uuid
 from collections.abc import Collection
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from .criteria import Criteria
 from .models import Change, ChangeQuerySet, Decision, typed_later
@@ -30,14 +30,23 @@ def declined(criteria: Criteria) -> ChangeQuerySet:
         ("decision__ip", criteria.ip),
         ("decision__session", criteria.session),
         ("change_set_id", criteria.change_set),
-        ("entity_id", criteria.about),
     ):
         if value:
             found = found.filter(**{name: value})
+    if criteria.about:
+        found = found.filter(Q(entity_id=criteria.about) | Exists(_references(criteria.about)))
     if criteria.field:
         entity_type, _, field = criteria.field.partition(".")
         found = found.filter(entity_type=entity_type, field=field)
     return found.order_by("decision__number", "id")
+
+
+def _references(about: uuid.UUID) -> ChangeQuerySet:
+    """Return, for a subquery of changes, those by which the record of each refers to ``about``, at
+    any time: a class has its marks with it, as where a revert is narrowed to it."""
+    return Change.objects.filter(
+        school_id=OuterRef("school_id"), refers_to=about, entity_id=OuterRef("entity_id")
+    )
 
 
 def to_reopen(changes: ChangeQuerySet) -> ChangeQuerySet:

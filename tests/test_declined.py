@@ -119,6 +119,13 @@ def test_the_window_the_address_and_the_account_narrow_it(night):
     assert unbound["Location"].startswith("/office/revert/?")
 
 
+def test_narrowed_to_a_class_it_lists_what_it_declined_of_the_marks_there(night):
+    page = Browser(night.b).get(LISTED, asked(night, night.a, called="BIO-2"))
+    assert [line.title for line in page.context["can"]] == ["Abbott, Ada in BIO-2"]
+    term = Browser(night.b).get(LISTED, asked(night, night.a, about=str(night.term)))
+    assert boxes(term) == []
+
+
 def test_from_the_account_that_declined_the_rest_is_excluded_and_lifted_by_somebody_else(night):
     browser = Browser(night.b)
     query = asked(night, night.a, how="decided")
