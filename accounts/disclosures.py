@@ -79,7 +79,12 @@ def note(
     )
 
 
-def of_pupil(school: School, pupil_id: uuid.UUID) -> QuerySet[Disclosure]:
-    """Return what was disclosed of a pupil, the latest first."""
-    found = Disclosure.objects.filter(school=school, pupil_id=pupil_id)
-    return found.select_related("event__user").order_by("-event__at", "-event_id")
+def of_pupil(school: School, ids: Iterable[uuid.UUID]) -> QuerySet[AuditLog]:
+    """Return the events by which something of a pupil was disclosed, the latest first.
+
+    Args:
+        ids: of the pupil, and of the records that turned out to be the same pupil's.
+    """
+    of_them = Disclosure.objects.filter(school=school, pupil_id__in=list(ids))
+    found = AuditLog.objects.filter(school=school, pk__in=of_them.values("event_id"))
+    return found.select_related("user").order_by("-at", "-id")

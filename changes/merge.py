@@ -10,13 +10,15 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
+from django.db.models import Exists, OuterRef
+
 from accounts.models import Membership, School
 from accounts.origin import Origin
 
 from . import judgement, projector, registry
 from .deciding import Act, AlreadyDone, KeysClash, deciding, lock_authors, rehearsing
 from .judgement import Judged
-from .models import Change, ChangeSet, Decision
+from .models import Change, ChangeSet, Decision, Exclusion
 from .projector import Move
 from .propose import Draft, Saved, propose
 from .registry import EXISTS, TRUE
@@ -443,6 +445,27 @@ def _project(act: Act, touched: Iterable[projector.Cell]) -> None:
 def _records_of(judged: Iterable[Judged]) -> list[tuple[str, uuid.UUID, str]]:
     """Return what is to be projected: whole records, for other cells of them were set aside."""
     return [(j.entity_type, j.entity_id, EXISTS) for j in judged]
+
+
+def absorbed(school: School, entity_type: str, survivor_id: uuid.UUID) -> set[uuid.UUID]:
+    """Return the ids of the records that were merged into one, or into one that was: of merges that
+    nothing has undone. Call inside the school. One statement."""
+    merges = Decision.objects.filter(
+        Exists(Exclusion.objects.filter(decision=OuterRef("pk"), lifted_by=None)),
+        school=school,
+        kind=Decision.Kind.MERGE,
+        criteria__type=entity_type,
+    ).values_list("criteria", flat=True)
+    into: dict[str, set[str]] = defaultdict(set)
+    for criteria in merges:
+        into[criteria["survivor"]].add(criteria["duplicate"])
+    found: set[str] = set()
+    following = [str(survivor_id)]
+    while following:
+        more = into[following.pop()] - found
+        found |= more
+        following += more
+    return {uuid.UUID(each) for each in found}
 
 
 def _token(merged: Merged, approved: Iterable[Judged], excluded: Iterable[uuid.UUID]) -> str:

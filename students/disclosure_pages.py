@@ -11,6 +11,7 @@ from accounts import disclosures
 from accounts.in_school import MemberRequest
 from accounts.models import AuditLog
 from changes import naming
+from changes.merge import absorbed
 from changes.models import Change
 
 from .models import Student
@@ -20,21 +21,24 @@ ON_A_PAGE = 50
 
 @require_safe
 def of_pupil(request: MemberRequest, student_id: uuid.UUID) -> HttpResponse:
-    """What was disclosed of one pupil, also of one who has vanished since; with ``left`` without
+    """What was disclosed of one pupil, also of one who has vanished since, and
+    with it what was disclosed of those who were merged into them; with ``left`` without
     what was looked at on the screen alone."""
     school = request.member.school
     known = Change.objects.filter(school=school, entity_type="student", entity_id=student_id)
     if not known.exists():
         raise Http404
-    found = disclosures.of_pupil(school, student_id)
+    same = absorbed(school, "student", student_id)
+    found = disclosures.of_pupil(school, {student_id, *same})
     left_only = "left" in request.GET
     if left_only:
-        found = found.exclude(event__event=AuditLog.Event.VIEW)
+        found = found.exclude(event=AuditLog.Event.VIEW)
     context = {
         "title": naming.titles([("student", student_id)])[student_id],
         "student_id": student_id,
         "stands": Student.objects.filter(school=school, pk=student_id).exists(),
         "left_only": left_only,
+        "same": len(same),
         "rest_of_query": "left" if left_only else "",
         "page": Paginator(found, ON_A_PAGE).get_page(request.GET.get("page")),
     }

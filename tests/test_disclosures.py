@@ -12,6 +12,7 @@ from accounts import disclosures
 from accounts.in_school import enter
 from accounts.models import AuditLog, Disclosure
 from tests.pages import Browser, more_pupils
+from tests.test_merging import merges, undoes
 
 
 def note(people, pupils, **said):
@@ -85,6 +86,29 @@ def test_what_was_disclosed_of_a_pupil_who_has_vanished_is_still_told(people):
     assert "Gone, Gil" in page
     assert "report cards" in page
     assert reverse("admin:students_student_change", args=[pupil]) not in page
+
+
+def test_what_was_disclosed_of_a_duplicate_is_told_at_who_it_turned_out_to_be(people):
+    with enter(people.school):
+        first, second, kept = (
+            people.t1.creates("student", family_name="Kim", given_names=given)
+            for given in ("Ji", "Jin", "Jin-ho")
+        )
+        people.a.approves(*people.open_of(first, second, kept))
+        note(people, [first], what="the first's card")
+        note(people, [second, first], what="a list")
+        note(people, [kept], what="the survivor's card")
+        merges(people.a, first, second)
+        outcome = merges(people.a, second, kept)
+    page = page_of(people, kept).content.decode()
+    assert "3 disclosures" in page
+    assert "the first&#x27;s card" in page
+    assert page.count("a list") == 1
+    with enter(people.school):
+        undoes(people.b, outcome)
+    page = page_of(people, kept).content.decode()
+    assert "1 disclosure." in page
+    assert "a list" not in page
 
 
 def test_the_page_is_the_offices_and_knows_no_pupil_of_another_school(people):
