@@ -22,7 +22,7 @@ from . import environment, report
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".bench"
 DATA = FOLDER / "postgres"
-PARTS = ("sheet", "ledger", "revert", "queue", "cards")
+PARTS = ("sheet", "load", "ledger", "revert", "queue", "cards")
 
 
 class Failed(Exception):
@@ -35,7 +35,12 @@ def main() -> int:
     parser.add_argument(
         "--small", action="store_true", help="tiny sizes, to see that it runs; writes no results"
     )
+    parser.add_argument(
+        "--large", action="store_true", help="revert: among five million changes too, in an hour"
+    )
     options = parser.parse_args()
+    if options.small and options.large:
+        parser.error("small or large, not both")
     unknown = set(options.parts) - set(PARTS)
     if unknown:
         parser.error(f"no part is called {', '.join(sorted(unknown))}: {', '.join(PARTS)}")
@@ -45,7 +50,7 @@ def main() -> int:
     try:
         for part in PARTS:
             if part in (options.parts or PARTS):
-                measure(part, small=options.small)
+                measure(part, small=options.small, large=options.large and part == "revert")
     except (Failed, PostgresUnavailable, environment.NoEnvironment) as error:
         print(error, file=sys.stderr)
         return 1
@@ -60,7 +65,7 @@ def end(_number: int, _frame: Any) -> NoReturn:
     sys.exit(130)
 
 
-def measure(part: str, *, small: bool) -> None:
+def measure(part: str, *, small: bool, large: bool) -> None:
     """Measure one part; print what it found, and put it into the results."""
     if part == "ledger":
         environment.update()
@@ -83,7 +88,7 @@ def measure(part: str, *, small: bool) -> None:
             }
             run(environ, "manage.py", "migrate", "--verbosity=0")
             run(environ, "manage.py", "collectstatic", "--noinput", "--verbosity=0")
-            options = ["--small"] if small else []
+            options = ["--small"] if small else ["--large"] if large else []
             run(environ, "-m", "benchmarks.part", part, "--into", str(outcome), *options)
     finally:
         remove_kept_data()

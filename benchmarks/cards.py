@@ -26,13 +26,14 @@ COMMENT = (
 )
 # What a worker does, in a process of its own, so that the memory is that of the work alone.
 WORKER = """
-import json, resource, time, django
+import json, time, django
 django.setup()
+from benchmarks import memory
 from django.core.management import call_command
 start = time.perf_counter()
 call_command("work", once=True, stdout=open("/dev/null", "w"))
 took = time.perf_counter() - start
-print(json.dumps([took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+print(json.dumps([took, memory.peak()]))
 """
 
 
@@ -44,44 +45,44 @@ def measure(small: bool) -> Section:
     with enter(hill):
         its = school.furnish(hill)
         pupils = furnish(its, sum(sizes))
-    made: dict[int, tuple[float, float]] = {}
+    made: dict[int, float] = {}
     bound: dict[int, float] = {}
     for size in sizes:
         progress(f"making {size} cards")
         run = ask(its, [pupils.pop() for _ in range(size)])  # each time of others: none holds
-        made[size] = work()
+        made[size], megabytes = work()
+        section.memory.note(_worker(size), megabytes)
         bound[size] = timed(functools.partial(bind, its, run, size))
     section.says(
         f"Each card has {COURSES} courses, each with a mark and a comment of {len(COMMENT)} "
         "characters. The worker prints them, takes a digest of each and keeps it in the database, "
         f"in transactions of {card_runs.PORTION}; binding reads them back and makes volumes of "
-        f"{card_files.VOLUME} to print. Memory is the most that the worker’s process ever had."
+        f"{card_files.VOLUME} to print."
     )
     section.shows(
-        ("cards", "made and kept", "a second", "bound", "both, a second", "memory"),
+        ("cards", "made and kept", "a second", "bound", "both, a second"),
         [
             (
                 f"{size}",
-                seconds(made[size][0]),
-                f"{size / made[size][0]:.0f}",
+                seconds(made[size]),
+                f"{size / made[size]:.0f}",
                 seconds(bound[size]),
-                f"{size / (made[size][0] + bound[size]):.0f}",
-                f"{made[size][1]:.0f} MB",
+                f"{size / (made[size] + bound[size]):.0f}",
             )
             for size in sizes
         ],
     )
     few, many = sizes
-    section.goals += [
-        Goal(
-            f"making and binding {many} cards, each",
-            1000 * (made[many][0] + bound[many]) / many,
-            10,
-            "ms",
-        ),
-        Goal(f"memory for {many} cards, against {few}", made[many][1] / made[few][1], 1.25),
-    ]
+    each = 1000 * (made[many] + bound[many]) / many
+    section.goals.append(Goal(f"making and binding {many} cards, each", each, 10, "ms"))
+    if section.memory:
+        more = section.memory[_worker(many)] / section.memory[_worker(few)]
+        section.goals.append(Goal(f"memory for {many} cards, against {few}", more, 1.25))
     return section
+
+
+def _worker(size: int) -> str:
+    return f"a worker that makes {size} cards"
 
 
 def furnish(its: school.Measured, count: int) -> list[uuid.UUID]:
@@ -133,8 +134,9 @@ def ask(its: school.Measured, pupils: Sequence[uuid.UUID]) -> CardRun:
         return card_runs.ask(scope, term, by=its.office, origin=Origin())
 
 
-def work() -> tuple[float, float]:
-    """Let a worker do what waits; return its time in seconds and its memory in megabytes."""
+def work() -> tuple[float, float | None]:
+    """Let a worker do what waits; return its time in seconds, and its memory in megabytes where
+    that is known."""
     done = subprocess.run(
         [sys.executable, "-c", WORKER], check=True, capture_output=True, text=True
     )

@@ -23,7 +23,7 @@ from grading.models import Enrollment
 from . import bare, environment, school
 from .report import Goal, Section, seconds
 from .story import FIELDS, Story, tell
-from .timing import progress, timed, where_it_goes
+from .timing import Profile, progress, timed, where_it_goes
 
 ROOT = Path(__file__).resolve().parent.parent
 Times = dict[str, list[float]]
@@ -57,18 +57,19 @@ def measure(small: bool) -> Section:
     took, profiles = costs(its, sizes)
     progress("schoolmarks: reverting")
     ours = reverting(its, told, times=sizes.times_many)
-    say_costs(section, took, compared := of_others(sizes), sizes)
+    say_costs(section, took, profiles, compared := of_others(sizes), sizes)
     say_reverting(section, ours, compared, sizes)
-    section.parts += profiles
-    section.says(f"Where the time of reverting {sizes.misused:,} goes: {ours['profile']}")
+    profiles[f"reverting {sizes.misused:,}"] = ours["profile"]
+    for what, profile in profiles.items():
+        section.says(f"Where the time of {what} goes: {profile}")
     return section
 
 
 # Ours. --------------------------------------------------------------------------------------------
 
 
-def costs(its: school.Measured, sizes: Sizes) -> tuple[dict[str, float], list[str]]:
-    """Return the median time of each act, and where the time of the larger ones goes."""
+def costs(its: school.Measured, sizes: Sizes) -> tuple[dict[str, float], dict[str, Profile]]:
+    """Return the median time of each act, and where the time of the goals' ones goes."""
     with enter(its.school):
         classes = school.classes(its, [max(sizes.sheet, 1)] * (2 * sizes.times + 1))
     crowd: list[uuid.UUID] = []
@@ -90,15 +91,12 @@ def costs(its: school.Measured, sizes: Sizes) -> tuple[dict[str, float], list[st
         act = bare.update_of(its.school, crowd, field=field)
         times["bare many"].append(timed(act))
     last = classes[-1].enrollments
-    profiles = [
-        f"Where the time of proposing a sheet of {len(last)} goes: "
-        + where_it_goes(lambda: _propose(its, last, "comment", "57")),
-    ]
+    sheet_of = where_it_goes(lambda: _propose(its, last, "grade", "57"))
     saved = _propose(its, crowd, "comment", "Works well.")
-    profiles.append(
-        f"Where the time of approving {len(crowd):,} changes goes: "
-        + where_it_goes(lambda: _approve(its, saved))
-    )
+    profiles = {
+        _proposing(sizes): sheet_of,
+        _approving(sizes): where_it_goes(lambda: _approve(its, saved)),
+    }
     return {name: statistics.median(some) for name, some in times.items()}, profiles
 
 
@@ -225,8 +223,20 @@ def of_others(sizes: Sizes) -> dict[str, dict[str, Any]]:
 # In words. ----------------------------------------------------------------------------------------
 
 
+def _proposing(sizes: Sizes) -> str:
+    return f"proposing a sheet of {sizes.sheet}"
+
+
+def _approving(sizes: Sizes) -> str:
+    return f"approving {sizes.many:,}"
+
+
 def say_costs(
-    section: Section, took: dict[str, float], others: dict[str, dict[str, Any]], sizes: Sizes
+    section: Section,
+    took: dict[str, float],
+    profiles: dict[str, Profile],
+    others: dict[str, dict[str, Any]],
+    sizes: Sizes,
 ) -> None:
     """Add the table of what saving costs."""
     section.says(
@@ -256,19 +266,22 @@ def say_costs(
     plain = next(iter(others.values()))
     section.goals += [
         Goal(
-            f"proposing a sheet of {sizes.sheet}, against as many plain saves, each by itself",
+            f"{_proposing(sizes)}, against as many plain saves, each by itself",
             took["propose sheet"] / plain["apart"],
             0.5,
+            limit=profiles[_proposing(sizes)].limit,
         ),
         Goal(
             "the same, against the saves in one transaction",
             took["propose sheet"] / plain["sheet"],
             0.5,
+            limit=profiles[_proposing(sizes)].limit,
         ),
         Goal(
-            f"approving {sizes.many:,}, against the bare UPDATE",
+            f"{_approving(sizes)}, against the bare UPDATE",
             took["approve many"] / took["bare many"],
             4,
+            limit=profiles[_approving(sizes)].limit,
         ),
     ]
 
@@ -294,6 +307,12 @@ def say_reverting(
     section.shows(("", "time", "cells wrong", "by"), rows)
     fastest = min(its["revert"] for its in others.values())
     section.goals += [
-        Goal("the revert, against the fastest of the libraries", ours["revert"] / fastest, 1 / 20),
+        Goal(
+            f"reverting {sizes.misused:,}, faster than the fastest of the libraries",
+            fastest / ours["revert"],
+            20,
+            limit=ours["profile"].limit,
+            least=True,
+        ),
         Goal("cells that are wrong after the revert", ours["wrong"], 0, "cells"),
     ]

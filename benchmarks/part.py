@@ -1,5 +1,5 @@
-"""Running one part: `python -m benchmarks.part sheet --into FILE [--small]`, in the environment
-that `python -m benchmarks` makes."""
+"""Running one part: `python -m benchmarks.part sheet --into FILE [--small | --large]`, in the
+environment that `python -m benchmarks` makes."""
 
 import argparse
 import importlib
@@ -10,6 +10,7 @@ from pathlib import Path
 import django
 from django.db import connection
 
+from . import memory
 from .timing import circumstances
 
 
@@ -20,9 +21,12 @@ def main() -> None:
     parser.add_argument("part")
     parser.add_argument("--into", type=Path, required=True)
     parser.add_argument("--small", action="store_true", help="tiny sizes will do")
+    parser.add_argument("--large", action="store_true", help="a size more, where there is one")
     options = parser.parse_args()
     django.setup()
-    section = importlib.import_module(f"benchmarks.{options.part}").measure(options.small)
+    measure = importlib.import_module(f"benchmarks.{options.part}").measure
+    section = measure(options.small, large=True) if options.large else measure(options.small)
+    section.memory.note("what measures, otherwise", memory.peak())
     with connection.cursor() as cursor:
         cursor.execute("show server_version")
         version = cursor.fetchone()[0].split()[0]

@@ -52,7 +52,12 @@ def measure(small: bool) -> Section:
         ],
     )
     section.goals.append(
-        Goal(f"approving {waiting:,}, against the bare UPDATE", approval / update, 4)
+        Goal(
+            f"approving {waiting:,}, against the bare UPDATE",
+            approval / update,
+            4,
+            limit=profile.limit,
+        )
     )
     section.says(f"Where the time of approving {waiting:,} goes: {profile}")
     return section
@@ -76,7 +81,7 @@ def approve_all(its: school.Measured, count: int) -> None:
 
 def _pages(section: Section, its: school.Measured, waiting: int) -> None:
     office, idle = served.sign_in(its.office), served.sign_in(its.idle)
-    with served.site() as (host, port):
+    with served.site(section.memory) as (host, port):
         visitor = served.Visitor(host, port, office)
         nobody = served.Visitor(host, port, idle)
         asking = {

@@ -10,12 +10,17 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
+from django.conf import settings
 from django.test import Client
 
 from accounts.in_school import SCHOOL_IN_SESSION
 from accounts.models import Membership
 
+from . import memory
+
+TOKEN = "c" * 32  # of forms, which is its own proof where the cookie says the same
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -24,8 +29,9 @@ class NotServed(Exception):
 
 
 @contextlib.contextmanager
-def site() -> Iterator[tuple[str, int]]:
-    """Serve on a port of the loopback that is free; yield host and port."""
+def site(peaks: memory.Peaks) -> Iterator[tuple[str, int]]:
+    """Serve on a port of the loopback that is free; yield host and port. In the end note what
+    memory the server needed."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         process = subprocess.Popen(
@@ -46,6 +52,7 @@ def site() -> Iterator[tuple[str, int]]:
         try:
             _wait(process, port)
             yield "127.0.0.1", port
+            peaks.note("the server", memory.peak_of_children(process.pid))
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
@@ -81,22 +88,41 @@ def browser(member: Membership) -> Client:
 class Visitor:
     """Somebody who asks for pages over one connection, as a browser does."""
 
-    def __init__(self, host: str, port: int, session: str = "") -> None:
+    def __init__(self, host: str, port: int, session: str = "", school: object = "") -> None:
         self.connection = http.client.HTTPConnection(host, port, timeout=120)
-        self.headers = {"Cookie": f"sessionid={session}"} if session else {}
+        cookies = {settings.SESSION_COOKIE_NAME: session, settings.CSRF_COOKIE_NAME: TOKEN}
+        said = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        self.headers = {"Cookie": said} if session else {}
+        self.sending = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "HX-Request": "true",
+            "X-CSRFToken": TOKEN,
+            "X-School": str(school),
+        }
 
     def get(self, path: str) -> bytes:
         """Return a page. Raises NotServed when the answer is no 200."""
+        return self._ask("GET", path)
+
+    def post(self, path: str, data: dict[str, str]) -> bytes:
+        """Send what a page sends by itself, and return the answer. May be sent twice: the data
+        must say that it is the same. Raises NotServed when the answer is no 200."""
+        return self._ask("POST", path, urlencode(data), self.sending)
+
+    def _ask(
+        self, method: str, path: str, body: str | None = None, sending: dict[str, str] | None = None
+    ) -> bytes:
+        headers = self.headers | (sending or {})
         for attempt in (1, 2):  # a connection that was idle may have been closed
             try:
-                self.connection.request("GET", path, headers=self.headers)
+                self.connection.request(method, path, body, headers)
                 response = self.connection.getresponse()
                 break
             except (http.client.HTTPException, OSError):
                 self.connection.close()
                 if attempt == 2:
                     raise
-        body = response.read()
+        answer = response.read()
         if response.status != 200:
             raise NotServed(f"{path} answered {response.status}.")
-        return body
+        return answer

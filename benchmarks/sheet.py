@@ -11,7 +11,7 @@ from accounts.models import Membership
 
 from . import school, served
 from .report import Goal, Section, seconds
-from .timing import medians, progress, where_it_goes
+from .timing import Profile, medians, progress, where_it_goes
 
 SIZES = (30, 60)
 
@@ -30,12 +30,15 @@ def measure(small: bool) -> Section:
             school.fill(its, each)
         typing = school.classes(its, [max(cells, sizes[1]), *[sizes[1]] * blocks])
     teacher, idle = served.sign_in(its.teacher), served.sign_in(its.idle)
-    with served.site() as (host, port):
+    profile = _profile(shown[-1], its.teacher)
+    with served.site(section.memory) as (host, port):
         progress("asking for pages")
-        pages_of(section, host, port, teacher, idle, shown, times=5 if small else 60)
+        times = 5 if small else 60
+        pages_of(section, host, port, teacher, idle, shown, times=times, limit=profile.limit)
         progress("typing in a browser")
         _typing(section, f"http://{host}:{port}", teacher, typing, cells=cells)
-    section.says(_where(shown[-1], its.teacher))
+    largest = len(shown[-1].enrollments)
+    section.says(f"Where the time of the sheet of {largest} goes: {profile}")
     return section
 
 
@@ -48,6 +51,7 @@ def pages_of(
     classes: list[school.SchoolClass],
     *,
     times: int,
+    limit: str = "",
 ) -> None:
     """Ask for the sheets of these classes, and for trivial pages, in turns."""
     busy, nobody = served.Visitor(host, port, teacher), served.Visitor(host, port)
@@ -79,18 +83,16 @@ def pages_of(
     )
     for each in classes:
         name = f"sheet of {len(each.enrollments)}"
-        section.goals.append(Goal(f"the page of the {name}", took[name] / trivial, 4))
+        section.goals.append(Goal(f"the page of the {name}", took[name] / trivial, 4, limit=limit))
 
 
-def _where(of: school.SchoolClass, teacher: Membership) -> str:
-    """Say where the time of a page goes, in this process, under the profiler."""
+def _profile(of: school.SchoolClass, teacher: Membership) -> Profile:
+    """Return where the time of a page goes, in this process."""
     client = served.browser(teacher)
     path = f"/classes/{of.section}/"
     if client.get(path).status_code != 200:
         raise served.NotServed(path)
-    return f"Where the time of the sheet of {len(of.enrollments)} goes: " + where_it_goes(
-        lambda: client.get(path)
-    )
+    return where_it_goes(lambda: client.get(path))
 
 
 # In the browser. ----------------------------------------------------------------------------------

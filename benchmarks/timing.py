@@ -1,6 +1,7 @@
 """Taking times, and saying where they went."""
 
 import cProfile
+import dataclasses
 import os
 import platform
 import pstats
@@ -39,9 +40,39 @@ def medians(acts: Mapping[str, Callable[[], Any]], *, times: int) -> dict[str, f
     return {name: statistics.median(some) for name, some in taken.items()}
 
 
-def where_it_goes(act: Callable[[], Any], *, most: int = 4) -> str:
-    """Say of an act, carried out once more, what share the database has and which statements and
-    functions of ours take longest. (Under the profiler Python is slower than otherwise.)"""
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """Where the time of an act goes: all of it, that of the database in so many statements, and the
+    statements and functions that take longest. (Under the profiler Python is slower.)"""
+
+    total: float
+    in_database: float
+    count: int
+    slowest: list[tuple[str, float]]
+    heaviest: list[tuple[str, float]]
+
+    def __str__(self) -> str:
+        return (
+            f"{seconds(self.total)} under the profiler, of which {seconds(self.in_database)} in "
+            f"{self.count} statements of the database. Slowest statements: "
+            + "; ".join(f"{seconds(taken)} `{text}`" for text, taken in self.slowest)
+            + ". Heaviest functions, with all that they call: "
+            + "; ".join(f"{seconds(taken)} `{name}`" for name, taken in self.heaviest)
+            + "."
+        )
+
+    @property
+    def limit(self) -> str:
+        """Say in a few words what takes longest."""
+        database = f"{self.in_database / self.total:.0%} in {self.count} statements"
+        if self.slowest:
+            text, taken = self.slowest[0]
+            database += f", most of it ({taken / self.total:.0%}) in `{text}`"
+        return f"{1 - self.in_database / self.total:.0%} of the time in Python; {database}"
+
+
+def where_it_goes(act: Callable[[], Any], *, most: int = 4) -> Profile:
+    """Carry an act out once more, and return where its time goes."""
     from django.db import connection
 
     statements: dict[str, float] = defaultdict(float)
@@ -66,14 +97,7 @@ def where_it_goes(act: Callable[[], Any], *, most: int = 4) -> str:
         if file.startswith(str(ROOT)) and ".venv" not in file and "benchmarks" not in file
     ]
     heaviest = sorted(functions, key=lambda each: -each[1])[: most * 2]
-    return (
-        f"{seconds(total)} under the profiler, of which {seconds(sum(statements.values()))} in "
-        f"{count} statements of the database. Slowest statements: "
-        + "; ".join(f"{seconds(taken)} `{text}`" for text, taken in slowest)
-        + ". Heaviest functions, with all that they call: "
-        + "; ".join(f"{seconds(taken)} `{name}`" for name, taken in heaviest)
-        + "."
-    )
+    return Profile(total, sum(statements.values()), count, slowest, heaviest)
 
 
 def _beginning(sql: str) -> str:
