@@ -42,28 +42,30 @@ def found(name: str = "Measured School") -> School:
     )
 
 
+def hire(school: School, name: str, role: str) -> Membership:
+    """Make a person of a school."""
+    user = User.objects.create_user(f"{name}.{school.slug}@bench.example", name=name.title())
+    return Membership.objects.create(school=school, user=user, role=role)
+
+
 def furnish(school: School) -> Measured:
     """Make its people, a scale, a term and a course. Call inside the school."""
-
-    def person(name: str, role: str) -> Membership:
-        user = User.objects.create_user(f"{name}.{school.slug}@bench.example", name=name.title())
-        return Membership.objects.create(school=school, user=user, role=role)
 
     scale = GradingScale.objects.create(
         school=school, name="Percent", kind="numeric", minimum=0, maximum=100, decimals=0
     )
     GradingStep.objects.create(school=school, scale=scale, label="A", minimum=0, points=4)
-    office = person("office", "office")
+    office = hire(school, "office", "office")
     term = creation("term", {"name": "Autumn", "starts_on": "2026-09-01"})
     course = creation("course", {"code": "MAT", "title": "Mathematics", "credits": "4"})
     enter([*term, *course], by=office)
     return Measured(
         school=school,
-        teacher=person("teacher", "teacher"),
-        colleague=person("colleague", "teacher"),
-        idle=person("idle", "teacher"),
+        teacher=hire(school, "teacher", "teacher"),
+        colleague=hire(school, "colleague", "teacher"),
+        idle=hire(school, "idle", "teacher"),
         office=office,
-        second=person("second", "office"),
+        second=hire(school, "second", "office"),
         scale=scale,
         term=term[0].entity_id,
         course=course[0].entity_id,

@@ -1,5 +1,6 @@
 """What `make bench` measures with runs, and does what it says; how long that takes is not asked."""
 
+import dataclasses
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -11,6 +12,8 @@ from benchmarks import (
     environment,
     history,
     ledger,
+    load,
+    memory,
     queue,
     report,
     revert,
@@ -102,10 +105,63 @@ def test_the_results_keep_the_sections_of_other_parts(tmp_path):
         section = report.Section(name, "a part", goals=[report.Goal("speed", goal, 3)])
         report.put(section.text("today"), name, ("one", "two"), file)
     text = file.read_text()
-    assert text.count("## ") == 2
-    assert text.index("## one") < text.index("## two")
-    assert "| speed | 3 x | 1 x | yes |" in text
-    assert "| speed | 3 x | 9 x | no: 3.0 times the goal |" in text
+    assert text.count("## ") == 3
+    assert text.index("## goals") < text.index("## one") < text.index("## two")
+    assert "\n| speed | at most 3 x | 1 x | yes |  |\n" in text
+    assert "\n| speed | at most 3 x | 9 x | no, by a factor of 3 |  |\n" in text
+    assert "\n| one | speed | at most 3 x | 1 x | yes |\n" in text
+    assert "\n| two | speed | at most 3 x | 9 x | no, by a factor of 3 |\n" in text
+
+
+def test_a_goal_that_is_missed_says_by_how_much_and_what_limits_it():
+    missed = report.Goal("faster", 5, 20, limit="disk || net", least=True)
+    assert missed.row[1:] == ("at least 20 x", "5 x", "no, by a factor of 4", "disk \\|\\| net")
+    met = report.Goal("faster", 21, 20, limit="the disk", least=True)
+    assert met.row[1:] == ("at least 20 x", "21 x", "yes", "")
+    wrong = report.Goal("wrong", 2, 0, "cells")
+    assert wrong.row[1:] == ("at most 0 cells", "2 cells", "no", "")
+
+
+def test_a_part_says_which_process_needed_most_memory():
+    section = report.Section("one", "a part")
+    section.memory.note("the server", 120)
+    section.memory.note("a worker", 1310)
+    section.memory.note("a worker", 90)
+    section.memory.note("unknown", None)
+    text = section.text("today")
+    assert "| a worker | 1,310 MB |" in text
+    assert "| at most 300 MB | 1,310 MB | no, by a factor of 4.37 | a worker |" in text
+
+
+@pytest.mark.skipif(memory.peak() is None, reason="only Linux tells the peak of a process")
+def test_what_was_given_back_still_counts_until_it_is_forgotten():
+    peaks = memory.Peaks()
+    with peaks.during("much"):
+        assert len(bytearray(b"x") * 200_000_000) == 200_000_000
+    with peaks.during("little"):
+        pass
+    assert peaks["much"] - peaks["little"] > 150
+
+
+def test_people_at_once_are_measured_with_what_they_are_refused(site):
+    hill = school.found()
+    with enter(hill):
+        its = school.furnish(hill)
+    staff = load.hire(its, 2, pupils=2)
+    address = urlsplit(site.url)
+    sizes = load.Sizes(connections=(2,), requests=4, pupils=2)
+    found = load.under_load(staff, address.hostname, address.port, sizes)
+    assert len(found) == 3
+    assert all(len(answered.took) == 4 for answered in found.values())
+    assert not any(answered.errors for answered in found.values())
+    with enter(hill):  # each over what waited there
+        assert Change.objects.open().count() == 4
+    stranger = served.Visitor(address.hostname, address.port, staff[0].teachers_session, "another")
+    of = staff[0].its_class
+    refused = load.press([load.saving(stranger, of)], times=2)
+    assert refused.took == []
+    assert len(refused.errors) == 2
+    assert "409" in refused.errors[0]
 
 
 def test_a_story_without_the_account_keeps_what_others_typed_over_it():
@@ -163,6 +219,32 @@ def test_a_history_filled_by_sql_folds_and_reverts_like_any_other(long_history):
     assert revert.page_of_preview(made) > 0
     done = revert.do_revert(made, made.many)
     assert sum(line.kind.name == "FALLS_BACK" for line in done.preview.lines) == 27
+
+
+def test_growth_is_the_slope_over_all_sizes():
+    assert revert.exponent({10: 1.0, 100: 100.0, 1000: 10_000.0}) == pytest.approx(2)
+    assert revert.exponent({10: 1.0, 100: 50.0, 1000: 100.0}) == pytest.approx(1)
+    section = report.Section("revert", "x")
+    growth = {10: dict.fromkeys((revert.REBUILD, revert.REBUILD_AGAIN), 1.0)}
+    growth[100] = {revert.REBUILD: 10.0, revert.REBUILD_AGAIN: 20.0}
+    revert.goals_of_growth(section, growth)
+    assert [goal.is_met for goal in section.goals] == [True, False]
+    assert section.goals[1].row[1:4] == ("at most 1.1", "1.3", "no, by a factor of 1.18")
+
+
+def test_schools_of_several_sizes_are_measured_one_beyond_the_others(own_database):
+    section = report.Section("revert", "x")
+    sizes = dataclasses.replace(revert.TINY, ledgers=(600,), beyond=(900,))
+    revert.measure_schools(section, sizes)
+    text = section.text("today")
+    assert text.count(" changes | ") >= 2
+    assert {goal.what.split()[0] for goal in section.goals} == {
+        "revert",
+        "lift",
+        "the",
+        "rebuild",
+        "rebuild,",
+    }
 
 
 def test_all_that_waits_is_approved(measured):
