@@ -8,6 +8,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from changes.models import Change, Decision
+from grading import card_runs, card_scope
+from grading.models import Term
 from students.models import Programme
 from tests.cast import SATURDAY_NIGHT, only, typed
 from tests.pages import more_pupils
@@ -105,13 +107,24 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
             courses=[busy.people.course],
         )
         pupil = busy.people.students[0]
-        busy.people.a.changes_cell("student", pupil, programme=str(programme.pk))
+        facts = {"programme": str(programme.pk), "home_group": "8B"}
+        busy.people.a.changes_cell("student", pupil, **facts)
         busy.people.b.approves(*busy.people.open_of(pupil))
+        term = Term.objects.get(pk=busy.people.term)
+        asker = {"by": busy.people.a.member, "origin": busy.people.a.origin()}
+        run = card_runs.ask(card_scope.find("school", term), term, with_blanks=True, **asker)
+    while card_runs.make_next(busy.people.school):
+        pass
     for name, path in (
         ("transcript", f"/pupils/{pupil}/transcript/"),
         ("disclosures", f"/office/students/student/{pupil}/disclosed/"),
         ("who would not finish", "/office/students/programme/unfinished/"),
         ("programme", f"/office/students/programme/{programme.pk}/change/"),
+        ("report cards", "/office/grading/term/cards/"),
+        ("a run of cards", f"/office/grading/term/cards/runs/{run.pk}/"),
+        ("a card’s versions", f"/office/grading/term/cards/of/{run.term_id}/{pupil}/"),
+        ("logo", "/office/accounts/school/logo/"),
+        ("remarks", "/remarks/?group=8B"),
     ):
         page.goto(busy.url + path)
         look(name)
