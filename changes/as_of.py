@@ -11,11 +11,12 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db import connection
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.models import School
 
 from . import lookups, naming, registry
-from .models import Decision
+from .models import Change, Decision, Exclusion
 from .registry import EXISTS, FALSE, TRUE
 
 Cell = tuple[uuid.UUID, str]
@@ -127,6 +128,25 @@ _HEADS = f"""
       and {DECIDED.format(change="c", number="%(number)s")}
       and not {EXCLUDED.format(change="c", number="%(number)s")}
     order by c.entity_id, c.field, c.position desc"""  # noqa: S608 - of our own texts alone
+
+
+def counted(number: str, *, with_it: bool) -> QuerySet[Change]:
+    """Return, for a subquery of rows that name a decision, the changes that counted once it was
+    done, or (not ``with_it``) just before it. ``number``: the path of these rows to its number."""
+    until, beyond = ("lte", "gt") if with_it else ("lt", "gte")
+    bound = OuterRef(OuterRef(number))
+    excluded = Exclusion.objects.filter(
+        Q(lifted_by=None) | Q(**{f"lifted_by__number__{beyond}": bound}),
+        school_id=OuterRef("school_id"),
+        change_id=OuterRef("pk"),
+        **{f"decision__number__{until}": bound},
+    )
+    return Change.objects.filter(
+        ~Exists(excluded),
+        school_id=OuterRef("school_id"),
+        status=Change.Status.APPROVED,
+        **{f"decision__number__{until}": OuterRef(number)},
+    )
 
 
 def names(

@@ -8,11 +8,14 @@ import dataclasses
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Subquery, UUIDField, When
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import In
 
 from accounts.models import Membership, OutboxMessage
-from changes import naming
+from changes import as_of, naming
 from changes.as_of import AsOf
 from changes.models import Change, Decision
 from changes.registry import Told
@@ -24,8 +27,8 @@ MOVED = (GradeCorrection.Kind.REVERT, GradeCorrection.Kind.REINSTATE)
 
 def of_classes_of(member: Membership) -> QuerySet[GradeCorrection]:
     """Return the corrections that others' reverts, and lifting these, wrote in the classes of
-    ``member``, the newest decision first. An enrolment that has vanished counts for the classes
-    that it was in."""
+    ``member``, the newest decision first. An enrolment that has vanished counts for the class that
+    it was in at the decision, and for none that it had left by then."""
     mine = Section.objects.filter(school=member.school_id, instructor_id=member.user_id).values(
         "pk"
     )
@@ -38,16 +41,38 @@ def of_classes_of(member: Membership) -> QuerySet[GradeCorrection]:
         refers_to__in=mine.values("pk"),
     )
     its = Enrollment.objects.filter(section__in=mine).values("pk")
+    # The candidates first: the class of then is looked up one by one, for those that vanished.
     return (
         GradeCorrection.objects.filter(
             enrollment_id__in=its.union(vanished.values("entity_id")),
             school=member.school_id,
             kind__in=MOVED,
         )
+        .filter(Q(enrollment_id__in=its) | _in_class_of_then(mine))
         .exclude(approved_by_id=member.user_id)
         .select_related("decision", "decision__decided_by")
         .order_by("-decision__number", "-id")
     )
+
+
+def _in_class_of_then(sections: QuerySet[Section, Any]) -> In:
+    """A condition on corrections: the class in which the decision took a mark away, which is that
+    of before it, or set one, which is that of after it, is one of these."""
+    before, after = (
+        Subquery(
+            as_of.counted("decision__number", with_it=with_it)
+            .filter(entity_id=OuterRef("enrollment_id"), field="section")
+            .order_by("-position")
+            .values("refers_to")[:1]
+        )
+        for with_it in (False, True)
+    )
+    section = Case(
+        When(new_grade__isnull=True, then=Coalesce(before, after)),
+        default=Coalesce(after, before),
+        output_field=UUIDField(),
+    )
+    return In(section, sections)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +142,9 @@ def _on_their_page(decision: Decision) -> Iterable[Told]:
     counts: Counter[uuid.UUID] = Counter()
     school = decision.school
     then, before = AsOf(school, decision.number), AsOf(school, decision.number - 1)
-    section_of = _said([then, before], ids, "section")
+    stood = then.stand(("enrollment", each) for each in ids)
+    section_of = _said([then, before], stood, "section")
+    section_of |= _said([before, then], set(ids) - stood, "section")
     instructor_of = _said([then, before], set(section_of.values()), "instructor")
     for each in ids:
         if section := section_of.get(each):

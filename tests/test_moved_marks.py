@@ -6,7 +6,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.in_school import enter
-from changes.propose import Draft
+from changes.propose import Draft, creation
+from grading import moved_marks
+from grading.models import Enrollment
 from tests.cast import typed
 from tests.pages import Browser, form_of, more_pupils
 
@@ -90,6 +92,49 @@ def test_a_mark_that_vanished_with_its_enrolment_is_told_to_whose_class_it_was_i
         people.a.reverts(people.v, unticked=())
     assert moved(people.t1) == [("Kim in BIO-2", "71", None, True)]
     assert moved(people.t2) == []
+
+
+@pytest.fixture
+def left(people):
+    """Kim, whom V entered, was in BIO-2 of T1, went to BIO-3 of T2, and got 71 there; V's work was
+    reverted, so that Kim is gone. Teachers see their own classes only."""
+    people.school.teachers_restricted = True
+    people.school.save()
+    with enter(people.school):
+        other = creation(
+            "section",
+            {
+                "course": str(people.course),
+                "term": str(people.term),
+                "code": "BIO-3",
+                "scale": str(people.scale.pk),
+                "instructor": str(people.t2.user.pk),
+            },
+        )
+        people.a.enters(other, whole=True)
+        kim = people.v.creates("student", number="412", family_name="Kim")
+        people.a.approves(*people.open_of(kim))
+        people.enrolment = people.t1.enrols(kim, people.section)
+        people.a.approves(*people.open_of(people.enrolment))
+        people.a.enters([typed(people.enrolment, str(other[0].entity_id), field="section")])
+        people.stand(people.enrolment, "71", by=people.t2)
+        people.done = people.a.reverts(people.v, unticked=())
+        assert not Enrollment.objects.filter(pk=people.enrolment)
+    return people
+
+
+def test_a_mark_that_vanished_is_none_of_whose_class_the_pupil_had_left_before(left):
+    assert moved(left.t1) == moved(left.t1, ALL) == []
+    assert "Kim" not in Browser(left.t1).get(ALL).content.decode()
+    assert moved(left.t2) == moved(left.t2, ALL) == [("Kim in BIO-3", "71", None, True)]
+
+
+def test_the_account_of_the_revert_says_the_same_of_who_was_told(left):
+    with enter(left.school):
+        on_the_page = [
+            each for each in moved_marks.told_of(left.done.decision) if "page" in each.how
+        ]
+    assert [each.who for each in on_the_page] == [f"{left.t2.user} ({left.t2.user.email})"]
 
 
 def test_a_pupil_who_vanished_is_not_called_what_somebody_else_proposes(people):
