@@ -126,7 +126,7 @@ class MarkRules(Rules):
                 continue
             if its.instructor_id != each.author_id:
                 yield each.id, Flag.AUTHOR, "Its author does not teach this class (any more)."
-            if each.field in TYPED and (closed := _outside_window(each, its)):
+            if each.field in TYPED and (closed := _outside_its_window(each, its)):
                 yield each.id, Flag.WINDOW, closed
         yield from review_sheet.far(judged)
         yield from review_sheet.averages(judged)
@@ -219,16 +219,21 @@ def _judge_typed(each: Judged, its: _Class) -> None:
         )
     if each.insisted or each.author_is_office:
         return
-    if closed := _outside_window(each, its):
+    if closed := _outside_its_window(each, its):
         each.refuse(Why.INVALID, closed)
 
 
-def _outside_window(each: Judged, its: _Class) -> str | None:
+def _outside_its_window(each: Judged, its: _Class) -> str | None:
+    return outside_window(each, its.term, extended_until=its.extended_until)
+
+
+def outside_window(
+    each: Judged, term: Term | None, *, extended_until: dt.date | None = None
+) -> str | None:
     """Say that a change was sent outside the marks window as it is now, or return None."""
     if each.school is None:
         return None
-    until = its.extended_until
-    closed = closed_because(its.term, each.school, each.received_at, extended_until=until)
+    closed = closed_because(term, each.school, each.received_at, extended_until=extended_until)
     return f"It was sent outside the term’s window as it is now. {closed}" if closed else None
 
 

@@ -20,7 +20,7 @@ from students.models import Student
 
 from .access import is_restricted
 from .missing_pupil import key_of
-from .models import Term
+from .models import Enrollment, Term
 from .sheet import digest_of
 
 
@@ -150,7 +150,10 @@ def _drafts(line: Line, term: Term, typed: str, base: uuid.UUID | None) -> list[
 def _pupils(by: Membership) -> QuerySet[Student]:
     found = Student.objects.filter(school_id=by.school_id)
     if is_restricted(by):
-        found = found.filter(enrollments__section__instructor_id=by.user_id)
+        found = found.filter(
+            enrollments__status=Enrollment.Status.ENROLLED,
+            enrollments__section__instructor_id=by.user_id,
+        )
     return found
 
 

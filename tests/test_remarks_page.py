@@ -7,11 +7,16 @@ from django.urls import reverse
 
 from accounts.in_school import enter
 from accounts.models import AuditLog
+from changes.flags import Flag
+from changes.judgement import Why
 from changes.models import Change
 from changes.propose import Draft, creation
 from grading.models import Remark
-from tests.cast import Cast, Person
+from grading.pupil_rules import NOT_YOUR_PUPIL
+from tests.cast import Cast, Person, typed
 from tests.pages import Browser, form_of
+from tests.test_approving import refusal
+from tests.test_flags import told
 
 PAGE = reverse("remarks")
 
@@ -125,6 +130,65 @@ def test_after_the_window_only_the_office_writes(people):
     assert writes(people.t1, "A good term.").status_code == 422
     assert "readonly" not in shown(people.a)
     assert writes(people.a, "A good term.").status_code == 302
+
+
+def waiting() -> list[Change]:
+    return list(Change.objects.open().order_by("id"))
+
+
+def test_one_sent_outside_the_window_as_it_is_now_is_flagged_and_refused_until_insisted_on(people):
+    writes(people.t1, "A good term.")
+    with enter(people.school):
+        assert set(told(people, *waiting())) == {Flag.NEW}
+        closes = Draft(
+            entity_type="term", entity_id=people.term, field="marks_close_on", typed="2026-01-01"
+        )
+        people.a.enters([closes])
+        assert "closed on 01 January 2026" in told(people, *waiting())[Flag.WINDOW]
+        stopped = refusal(people.a.approves, *waiting())
+        assert stopped.why is Why.INVALID
+        assert "closed on 01 January 2026" in stopped.message
+        # Nor what can be of it: a remark without its text would be a blank one.
+        assert refusal(people.a.approves, *waiting(), what_can_be=True).why is Why.INVALID
+        assert waiting()[-1].field == "text"
+        people.a.approves(*waiting(), use_values={waiting()[-1].pk: "agreed"})
+    assert texts(people) == {"Ada": "A good term."}
+
+
+def test_the_office_is_told_of_one_by_somebody_who_does_not_teach_the_pupil(people):
+    writes(people.t2, "A good term.")
+    with enter(people.school):
+        assert "in no class of the term" in told(people, *waiting())[Flag.AUTHOR]
+        people.a.changes_cell("section", people.section, instructor=str(people.t2.user.pk))
+        people.b.approves(*people.open_of(people.section))
+        assert Flag.AUTHOR not in told(people, *waiting())
+        withdrawn = [typed(each, "withdrawn", field="status") for each in people.marks[:1]]
+        people.a.enters(withdrawn)
+        assert Flag.AUTHOR in told(people, *waiting())
+
+
+def test_the_office_finds_one_that_waits_by_the_pupil_s_number(people):
+    writes(people.t1, "A good term.", "He tries.")
+    found = Browser(people.a).get(reverse("admin:review"), {"sought": "102"})
+    assert [heap.group.label for heap in found.context["page"]] == ["Remarks on terms"]
+    assert (
+        "Brown"
+        in Browser(people.a)
+        .get(f"/office/review/of/remark/{people.t1.user.pk}/", {"sought": "102"})
+        .content.decode()
+    )
+
+
+def test_where_teachers_are_restricted_who_left_their_class_is_no_pupil_of_theirs(people):
+    assert "Abbott" in shown(people.t1)
+    people.school.teachers_restricted = True
+    people.school.save()
+    with enter(people.school):
+        people.a.enters([typed(people.marks[0], "withdrawn", field="status")])
+        remark = {"student": str(people.students[0]), "term": str(people.term), "text": "x"}
+        refused = people.t1.proposes(creation("remark", remark)).refused
+        assert {each.refused for each in refused} == {NOT_YOUR_PUPIL}
+    assert "Abbott" not in shown(people.t1)
 
 
 def test_where_teachers_are_restricted_they_see_their_own_pupils_only(people):
