@@ -33,7 +33,7 @@ of a quiet week nothing is written that would tell that it was looked at."""
 
 def compose(school: School, *, at: dt.datetime) -> None:
     """Post the digest of the week before to everybody of the office, once, on the school's Monday
-    from six o'clock on. Who has switched off the mail about what was decided gets none."""
+    from six o'clock on, whatever mail they have chosen: an intruder chooses too."""
     now = timezone.localtime(at)
     monday = now.date()
     if monday.weekday() != 0 or now.hour < FIRST_HOUR or _looked.get(school.pk) == monday:
@@ -66,7 +66,7 @@ def _post(
         is_active=True,
         frozen_at=None,
         user__is_active=True,
-    ).exclude(decided_by_mail=Membership.Mail.NEVER)
+    )
     post(
         (
             _message(member, body, len(told), school=school, start=start, end=end)
@@ -88,7 +88,6 @@ def _message(
 ) -> Message:
     sessions = "1 unusual session" if count == 1 else f"{count} unusual sessions"
     last = date_format(end - dt.timedelta(days=1), "j F Y")
-    mail = f"{settings.SITE_URL}{reverse('decided')}"
     return Message(
         key=f"unusual {end:%Y-%m-%d} {member.pk}",
         to=member.user.email,
@@ -100,7 +99,6 @@ def _message(
             "account it is. If it was somebody else, freeze the account, and revert what was "
             "done.\n\n"
             f"{body}\n\n"
-            f"Who wants no such mail chooses “never” on “My changes”: {mail}\n\n"
             f"{school}\n"
         ),
     )

@@ -24,7 +24,8 @@ from .models import Enrollment, Section
 
 def tell_instructors(act: Act, submitted: Mapping[uuid.UUID, uuid.UUID]) -> None:
     """Post what the grade corrections that ``act`` has written come to for each class: who
-    submitted it, by enrolment. Who asked for no mail gets none. Call inside the deciding act, once
+    submitted it, by enrolment. It goes whatever
+    mail they have chosen: an intruder chooses too. Call inside the deciding act, once
     all has moved; the number of statements does not depend on the marks."""
     if not submitted:
         return
@@ -90,7 +91,7 @@ def _vanished(act: Act, entity_type: str, field: str) -> dict[uuid.UUID, uuid.UU
 def _who_reads(act: Act, users: Iterable[uuid.UUID]) -> dict[uuid.UUID, Membership]:
     members = Membership.objects.filter(
         school=act.school, user_id__in=list(users), is_active=True, user__is_active=True
-    ).exclude(decided_by_mail=Membership.Mail.NEVER)
+    )
     return {member.user_id: member for member in members.select_related("user")}
 
 

@@ -64,18 +64,10 @@ def see(member: Membership, number: int) -> None:
     """Note that ``member`` has seen what was decided up to the decision of this number. It never
     goes back, nor beyond the last decision there is."""
     Membership.objects.filter(pk=member.pk, decided_seen__lt=number).update(
-        decided_seen=min(number, _last_number())
+        decided_seen=min(number, last_number())
     )
 
 
-def choose_mail(member: Membership, choice: Membership.Mail) -> None:
-    """Mail ``member`` at once, daily or never from now on. Who was never mailed is not mailed what
-    was decided meanwhile."""
-    if member.decided_by_mail == Membership.Mail.NEVER:
-        member.decided_mailed = _last_number()
-    member.decided_by_mail = choice
-    member.save(update_fields=["decided_by_mail", "decided_mailed"])
-
-
-def _last_number() -> int:
+def last_number() -> int:
+    """Return the number of the last decision of the school, or 0."""
     return Decision.objects.aggregate(last=Max("number"))["last"] or 0

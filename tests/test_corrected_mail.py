@@ -132,13 +132,16 @@ def test_each_class_is_told_by_itself(marked):
     }
 
 
-def test_who_asked_for_no_mail_or_left_gets_none(marked):
-    mine = Membership.objects.filter(pk=marked.t1.member.pk)
-    mine.update(decided_by_mail="never")
-    marked.a.approves(corrects(marked.v, marked.marks[0], "90"))
-    mine.update(decided_by_mail="daily", is_active=False)
+def test_who_left_is_not_told(marked):
+    Membership.objects.filter(pk=marked.t1.member.pk).update(is_active=False)
     marked.a.approves(corrects(marked.v, marked.marks[1], "90"))
     assert told() == []
+
+
+def test_who_switched_off_the_mail_about_their_own_changes_is_told_all_the_same(marked):
+    Membership.objects.filter(pk=marked.t1.member.pk).update(decided_by_mail="never")
+    marked.a.approves(corrects(marked.v, marked.marks[0], "90"))
+    assert [message.to for message in told()] == [marked.t1.user.email]
 
 
 def test_telling_of_thirty_marks_takes_as_many_statements_as_of_three(marked):

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from accounts import freezing, outbox
 from accounts.in_school import enter
-from accounts.models import Membership
+from accounts.models import AuditLog, Membership
 from grading import decided, decided_mail
 from tests.cast import only
 from tests.pages import Browser, form_of, more_pupils
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db
 
 PAGE = reverse("decided")
 NEXT_MORNING = dt.datetime(2026, 11, 10, 6, 30, tzinfo=dt.UTC)
+NO_MORE = "You are not mailed any more what is decided about your changes"
 
 
 def page_of(person, path=PAGE):
@@ -218,6 +219,7 @@ def test_the_worker_composes_what_it_then_sends(two_decided):
 def test_who_wants_no_mail_gets_none_and_later_only_what_comes_then(two_decided):
     people = two_decided
     choose(people.t1, "never")
+    assert [m.subject for m in compose(people, NEXT_MORNING)] == [NO_MORE]
     assert compose(people, NEXT_MORNING) == []
     choose(people.t1, "daily")
     assert compose(people, NEXT_MORNING) == []
@@ -225,6 +227,24 @@ def test_who_wants_no_mail_gets_none_and_later_only_what_comes_then(two_decided)
         people.a.approves(only(people.t1.types(people.marks[2], "70")))
     (message,) = compose(people, NEXT_MORNING)
     assert message.subject == "Your changes: 1 approved"
+
+
+def test_each_change_of_the_choice_is_in_the_audit_log_and_never_is_told_once(people):
+    for choice in ("at once", "at once", "never", "never", "daily", "daily"):
+        choose(people.t1, choice)
+    with enter(people.school):
+        rows = AuditLog.objects.filter(event=AuditLog.Event.PEOPLE).order_by("id")
+        assert [(row.user, row.detail.partition(": ")[2]) for row in rows] == [
+            (people.t1.user, f"mail about what was decided: {which}")
+            for which in (
+                "once a day, now at once",
+                "at once, now never",
+                "never, now once a day",
+            )
+        ]
+    (message,) = compose(people, NEXT_MORNING)
+    assert (message.to, message.subject) == ([people.t1.user.email], NO_MORE)
+    assert "If it was not you, tell the office" in message.body
 
 
 def test_a_choice_that_is_none_changes_nothing(people):

@@ -93,11 +93,12 @@ def test_a_quiet_week_is_looked_at_once(inside):
     assert len(queries) == 0
 
 
-def test_who_switched_such_mail_off_or_is_frozen_gets_none(night):
+def test_who_switched_off_the_mail_about_their_own_changes_gets_it_all_the_same(night):
     night.a.member.decided_by_mail = Membership.Mail.NEVER
     night.a.member.save()
-    (message,) = composed(night)
-    assert message.to == night.b.user.email
+    messages = composed(night)
+    assert [each.to for each in messages] == sorted([night.a.user.email, night.b.user.email])
+    assert "never" not in messages[0].body
 
 
 def test_a_frozen_account_of_the_office_gets_none(night):

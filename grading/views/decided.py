@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from accounts.in_school import MemberRequest, in_school
 from accounts.models import Membership
 from accounts.posting import posted_or_back_to
-from grading import decided, moved_marks, own_changes
+from grading import decided, mail_choice, moved_marks, own_changes
 
 PER_PAGE = 50
 NEWEST_MOVED = 20
@@ -67,7 +67,7 @@ def mail(request: MemberRequest) -> HttpResponse:
     """Choose how often one is mailed."""
     choice = request.POST.get("mail")
     if choice in Membership.Mail.values:
-        decided.choose_mail(request.member, Membership.Mail(choice))
+        mail_choice.choose(request.member, Membership.Mail(choice), origin=request.origin)
         label = Membership.Mail(choice).label
         messages.success(request, f"Saved. What is decided about your changes is mailed: {label}.")
     else:
