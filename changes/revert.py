@@ -2,8 +2,9 @@
 
 A preview is the act itself, rehearsed and taken back, so that the two cannot disagree. Where only
 values are concerned it is read instead (``changes/outlook.py``), which is the faster the more they
-are. It comes with a token over all that it showed; the act is refused, and shown again, when
-anything of that has changed. Call inside a school.
+are. It comes with a token over what it showed of each line; the act is refused, and shown again,
+when anything of that has changed. What others propose meanwhile, and nobody has decided, is
+unrelated traffic: it waits afterwards as it did before. Call inside a school.
 """
 
 import dataclasses
@@ -96,7 +97,8 @@ class Line(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Preview:
-    """What the act would do. ``token`` stands for all that is shown here.
+    """What the act would do. ``token`` stands for the lines and their consequences, from which the
+    rest follows but for ``based_on``, which the act leaves as it is.
 
     ``consequences``: authoritative cells outside the lines that move too (records that vanish
     with a parent, references that become empty). ``please_check``: approved values, and
@@ -152,11 +154,12 @@ class Reverted:
 
 
 def preview(criteria: Criteria, *, school: School, unticked: Unticked = None) -> Preview:
-    """Return what ``revert`` would do. Nothing is written. Holds the school's lock meanwhile."""
-    head = lock(school)
+    """Return what ``revert`` would do. Nothing is written. What must be rehearsed holds the
+    school's lock meanwhile."""
     cells = outlook.of_revert(criteria, school)
     if cells is not None:
         return _of_values(cells, unticked)
+    head = lock(school)
     return _rehearse(head, _plan_revert(criteria, school, unticked))
 
 
@@ -214,13 +217,13 @@ def revert(
 def preview_reinstatement(
     decision: Decision, *, school: School, unticked: Unticked = None
 ) -> Preview:
-    """Return what ``reinstate`` would do. Nothing is written. Holds the school's lock meanwhile."""
-    head = lock(school)
-    own = _own_of_merge(decision)
-    cells = None if own else outlook.of_lift(decision, school)
+    """Return what ``reinstate`` would do. Nothing is written. What must be rehearsed holds the
+    school's lock meanwhile."""
+    cells = None if _own_of_merge(decision) else outlook.of_lift(decision, school)
     if cells is not None:
         return _of_values(cells, unticked, lifting=True)
-    return _rehearse(head, _plan_reinstatement(decision, unticked, own))
+    head = lock(school)
+    return _rehearse(head, _plan_reinstatement(decision, unticked, _own_of_merge(decision)))
 
 
 def reinstate(

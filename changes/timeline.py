@@ -13,10 +13,20 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from django.db import models
-from django.db.models import Case, Exists, OuterRef, Q, Subquery, TextField, Value, When
+from django.db.models import (
+    Case,
+    Exists,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    TextField,
+    Value,
+    When,
+)
 from django.utils.timezone import localtime
 
-from accounts.models import School
+from accounts.models import AuditLog, School
 
 from . import naming, registry
 from .formulas import guarded
@@ -24,6 +34,7 @@ from .models import (
     Change,
     ChangeQuerySet,
     ChangeSet,
+    Decision,
     Exclusion,
     exclusions_in_force,
     typed_later,
@@ -112,6 +123,25 @@ def of_session(change_set: ChangeSet) -> ChangeQuerySet:
     )
     sets = same if change_set.session else [change_set.pk]
     return _told(Change.objects.filter(school_id=change_set.school_id, change_set__in=sets))
+
+
+def besides_in_session(change_set: ChangeSet) -> tuple[QuerySet[Decision], QuerySet[AuditLog]]:
+    """Return what else was done after the same sign-in as a save: decisions, and files that left
+    the school; the newest first."""
+    decisions = Decision.objects.filter(
+        school_id=change_set.school_id,
+        decided_by_id=change_set.initiator_id,
+        session=change_set.session,
+    )
+    exports = AuditLog.objects.filter(
+        school_id=change_set.school_id,
+        user_id=change_set.initiator_id,
+        event=AuditLog.Event.EXPORT,
+        metadata__session=change_set.session,
+    )
+    if not change_set.session:
+        return decisions.none(), exports.none()
+    return decisions.order_by("-number"), exports.order_by("-at", "-id")
 
 
 def _told(changes: ChangeQuerySet) -> ChangeQuerySet:

@@ -26,6 +26,9 @@ from .persons import persons
 from .registry import EXISTS, Tracked
 from .timeline import Became, Entry
 
+MOST_BESIDES = 50
+"""Decisions, and exports, that the page of a session lists."""
+
 CHANGES_ON_A_PAGE = 50
 
 STATES = {
@@ -171,9 +174,12 @@ def of_session(request: MemberRequest, change_set_id: uuid.UUID) -> HttpResponse
         school=request.member.school,
         pk=change_set_id,
     )
+    decisions, exports = timeline.besides_in_session(change_set)
     context = {
         "title": f"{change_set.initiator}: {'a session' if change_set.session else 'a save'}",
         "change_set": change_set,
+        "decisions": decisions[:MOST_BESIDES],
+        "exports": exports[:MOST_BESIDES],
         "subject": ("session", "", change_set_id),
     }
     return _page(request, timeline.of_session(change_set), context)

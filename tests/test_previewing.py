@@ -1,4 +1,4 @@
-"""A preview is the act itself, taken back; its token stands for all that it showed."""
+"""A preview is the act itself, taken back; its token stands for its lines and what they entail."""
 
 import datetime as dt
 import re

@@ -11,11 +11,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from accounts import audit
 from accounts.in_school import enter
 from accounts.models import AuditLog
 from accounts.origin import Origin
-from changes import timeline
-from changes.models import Change
+from changes import review, timeline
+from changes.models import Change, Decision
 from changes.propose import creation, propose
 from changes.timeline import Became, Entry
 from grading.models import GradeCorrection
@@ -172,7 +173,7 @@ def test_the_page_says_who_from_where_by_way_of_what_and_who_decided(busy):
     for words in (
         'T2 Teacher</a> <span class="state-note">from 203.0.113.9, by way of browser',
         "“recounted”",
-        "declined by A Admin",
+        "Activity of </span>A Admin</a>",
         "“not right”",
         "excluded 9 Nov 2026",
         "“it was her niece”",
@@ -269,6 +270,31 @@ def test_from_an_entry_one_comes_to_what_else_was_done_in_that_session(people):
     shown = page(people.a, at)
     assert re.findall(r"<ins>([^<]*)</ins>", shown) == ["51", "50"]
     assert "from 203.0.113.7" in shown
+
+
+def test_a_session_names_what_was_decided_and_exported_in_it_and_who_decides_can_be_followed(
+    people,
+):
+    session = Origin(at=people.clock.tick(), ip="203.0.113.7", session="one")
+    with enter(people.school):
+        waiting = only(people.t1.types(people.marks[0], "50"))
+        own = propose([typed(people.marks[1], "51")], by=people.a.member, origin=session)
+        review.approve([waiting.pk], school=people.school, by=people.a.member, origin=session)
+        audit.record(
+            AuditLog.Event.EXPORT,
+            origin=session,
+            school=people.school,
+            user=people.a.user,
+            detail="every mark as CSV",
+        )
+        people.a.approves(*own.changes)  # in no session
+        number = Decision.objects.get(session="one").number
+    shown = page(people.b, reverse("admin:timeline_session", args=[own.change_set.pk]))
+    assert "1 decision, 1 export" in shown
+    assert f">Decision {number}</a>: approved" in shown
+    assert "every mark as CSV" in shown
+    at = reverse("admin:activity", args=[people.a.user.pk])
+    assert f'approved by <a href="{at}">' in page(people.b, path(people))
 
 
 def test_a_save_without_a_session_stands_for_itself(busy):
