@@ -155,16 +155,29 @@ class PeopleAdmin(OfficeAdmin):
         member = self._person(request, membership_id)
         if request.method == "POST":
             try:
-                freezing.unfreeze(member, by=request.member, origin=request.origin)
+                done = freezing.unfreeze(member, by=request.member, origin=request.origin)
             except freezing.MayNotFreeze as refusal:
                 messages.error(request, str(refusal))
             else:
-                messages.success(
-                    request,
-                    f"The account of {member.user} can be used again. What was held awaits "
-                    "approval now.",
-                )
+                if done:
+                    self._after_unfreezing(request, member)
+                else:
+                    messages.info(request, "The account was not frozen any more: nothing changed.")
         return redirect("admin:accounts_membership_change", membership_id)
+
+    def _after_unfreezing(self, request: Any, member: Membership) -> None:
+        again = (
+            f"The account of {member.user} can be used again. What was held awaits approval now."
+        )
+        if "force" in request.POST:
+            messages.success(request, again)
+            self._force(request, member)
+        else:
+            messages.success(
+                request,
+                f"{again} Its password is the one it had, and whoever is signed in with it still "
+                "is.",
+            )
 
     def name_substitute_view(self, request: Any, membership_id: uuid.UUID) -> HttpResponse:
         member = self._person(request, membership_id)
@@ -194,14 +207,17 @@ class PeopleAdmin(OfficeAdmin):
     def new_password_view(self, request: Any, membership_id: uuid.UUID) -> HttpResponse:
         member = self._person(request, membership_id)
         if request.method == "POST":
-            try:
-                new_password.force(member, by=request.member, origin=request.origin)
-            except new_password.MayNotForce as refusal:
-                messages.error(request, str(refusal))
-            else:
-                # Not before: a mail server that is away must not keep the old password in use.
-                transaction.on_commit(lambda: _send_link(request, member.user))
+            self._force(request, member)
         return redirect("admin:accounts_membership_change", membership_id)
+
+    def _force(self, request: Any, member: Membership) -> None:
+        try:
+            new_password.force(member, by=request.member, origin=request.origin)
+        except new_password.MayNotForce as refusal:
+            messages.error(request, str(refusal))
+        else:
+            # Not before: a mail server that is away must not keep the old password in use.
+            transaction.on_commit(lambda: _send_link(request, member.user))
 
     def _person(self, request: Any, membership_id: uuid.UUID) -> Membership:
         rows = self.get_queryset(request).select_related("user", "school")

@@ -321,7 +321,11 @@ def test_the_office_freezes_and_unfreezes_with_one_button_each(people):
     assert "Freeze the account" not in response.text
     response = office.send(person_page(people.v, "unfreeze"), follow=True)
     assert "can be used again" in response.text
+    assert "whoever is signed in with it still is" in response.text
     assert "Freeze the account" in response.text
+    response = office.send(person_page(people.v, "unfreeze"), {"force": "on"}, follow=True)
+    assert "nothing changed" in response.text
+    assert "signed out everywhere" not in response.text
 
 
 def test_looking_at_the_address_of_a_button_does_nothing(people):

@@ -82,6 +82,36 @@ def test_each_school_of_the_person_can_read_that_it_was_done_and_one_by_whom(peo
         assert "another of their schools" in row.detail
 
 
+def test_unfreezing_forces_a_new_password_unless_the_tick_is_taken_away(people, elsewhere):
+    intruder, office = Browser(people.v), Browser(people.a)
+    for box, signed_in in (({}, True), ({"force": "on"}, False)):
+        office.send(person_page(people.v, "freeze"))
+        assert intruder.get("/classes/").status_code == 403
+        page = office.get(person_page(people.v)).text
+        assert re.search(r'<input type="checkbox" name="force" checked', page)
+        answer = office.send(person_page(people.v, "unfreeze"), box, follow=True).text
+        assert "can be used again" in answer
+        assert ("whoever is signed in with it still is" in answer) == signed_in
+        assert ("signed out everywhere" in answer) != signed_in
+        assert (intruder.get("/classes/").status_code == 200) == signed_in
+    (message,) = mail.outbox
+    assert message.to == [people.v.user.email]
+    with enter(people.school):
+        last = AuditLog.objects.filter(event="people").order_by("id").last()
+        assert "has to set a new password" in last.detail
+
+
+def test_who_unfreezes_a_closed_account_is_offered_no_new_password(people):
+    office = Browser(people.a)
+    office.send(person_page(people.v, "freeze"))
+    Membership.objects.filter(pk=people.v.member.pk).update(is_active=False)
+    assert 'name="force"' not in office.get(person_page(people.v)).text
+    answer = office.send(person_page(people.v, "unfreeze"), {"force": "on"}, follow=True).text
+    assert "can be used again" in answer
+    assert "closed" in answer
+    assert mail.outbox == []
+
+
 def test_without_a_mail_server_the_password_is_gone_all_the_same_and_it_is_said(
     people, elsewhere, settings
 ):
