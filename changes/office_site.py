@@ -1,6 +1,7 @@
 """The office's pages, as a site of Django's admin. Its one door is ``in_school``."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib.admin import AdminSite, ModelAdmin
@@ -20,6 +21,8 @@ from . import (
     activity_pages,
     declined_pages,
     incident_pages,
+    list_file,
+    list_pages,
     queue_pages,
     revert_pages,
     review_pages,
@@ -107,7 +110,20 @@ class OfficeSite(AdminSite):
             *(path(at, self.admin_view(view), name=name) for name, (at, view) in views.items()),
         ]
         djangos = [u for u in super().get_urls() if getattr(u, "name", None) not in NOT_OURS]
-        return [*own, *djangos]
+        return [*own, *self._files(), *djangos]
+
+    def _files(self) -> list[URLPattern]:
+        """Each list as a file, of every kind."""
+        return [
+            path(
+                f"{model._meta.app_label}/{model._meta.model_name}/list.{kind}",
+                self.admin_view(partial(list_pages.as_file, page=page, kind=kind)),
+                name=f"{_name(model)}_{kind}",
+            )
+            for model, page in self._registry.items()
+            if isinstance(page, OfficeAdmin) and page.list_display != ("__str__",)
+            for kind in list_file.TYPES
+        ]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Add nothing: the pages share the site's frame, which asks the request."""

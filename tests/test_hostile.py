@@ -8,6 +8,7 @@ import dataclasses
 import io
 import re
 import uuid
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -169,7 +170,11 @@ SECRETS = ("Abbott", "Carter", "BIO-2", "t1.teacher", "Hill School")
 
 def assert_tells_nothing(response: Any, page: Page) -> None:
     assert response.status_code < 500, page
-    text = response.content.decode()
+    content = response.content
+    if content.startswith(b"PK"):  # a workbook
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            content = b"".join(map(packed.read, packed.namelist()))
+    text = content.decode()
     assert [secret for secret in SECRETS if secret in text] == [], page
 
 
