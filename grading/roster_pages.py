@@ -113,8 +113,7 @@ def take(request: MemberRequest, upload_id: uuid.UUID) -> HttpResponseBase:
     if done is None:
         messages.info(request, "This roster is not there any more: it was imported, or is old.")
     else:
-        for line in done.told:
-            messages.success(request, line.strip())
+        messages.success(request, _in_one(done.told))
     return redirect("admin:roster")
 
 
@@ -159,6 +158,12 @@ def _start(
         ],
     }
     return TemplateResponse(request, "grading/roster.html", context, status=status)
+
+
+def _in_one(told: list[str]) -> str:
+    """Return what was done as one message; what waits for a second person is listed elsewhere."""
+    said = [line.strip().rstrip(".") for line in told if not line.startswith("    ")]
+    return f"Imported. {'; '.join(said)}."
 
 
 def _revert_url(each: ChangeSet) -> str:

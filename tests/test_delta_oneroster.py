@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 
 from accounts.in_school import enter
+from accounts.models import Membership
 from accounts.origin import Origin
 from changes import projector, revert, review
 from changes.models import Change, ChangeSet
@@ -298,7 +299,7 @@ def test_inactive_is_read_as_to_be_deleted_and_other_words_are_refused(deliver):
 
 
 def test_what_is_to_be_deleted_and_is_not_here_is_counted(deliver):
-    assert "1 row to be deleted were not here anyway." in takes(
+    assert "1 row to be deleted: not here anyway." in takes(
         deliver(enrollments=[f"e77,tobedeleted,{AT},,,,,"])
     )
 
@@ -379,6 +380,12 @@ def test_a_delta_is_an_ordinary_change_set_that_can_be_reverted(deliver):
         revert.revert(criteria, school=school(), by=by, origin=Origin(), reason="half a file")
         assert mark_of("p1").status == "enrolled"
         assert projector.verify(school()).equal
+
+
+def test_a_teacher_who_is_to_be_deleted_keeps_the_account_and_that_is_said(deliver):
+    said = takes(deliver(users=[f"a1,tobedeleted,{AT},,,,,,,"]))
+    assert "sweet@school.example is to be deleted in the roster; the account stays open" in said
+    assert Membership.objects.get(source_id="a1").is_active
 
 
 def test_a_stranger_gets_no_school_by_a_delta(deliver):

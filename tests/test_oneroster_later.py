@@ -2,10 +2,16 @@
 otherwise."""
 
 import pytest
+from django.core.management import CommandError
 
+from accounts.in_school import enter
+from accounts.models import School
+from grading.models import Enrollment
 from grading.oneroster.problems import BadRoster
 from grading.oneroster.reader import read_roster
+from students.models import Student
 from tests.small_roster import SOUND, write
+from tests.test_export_oneroster import OFFICE, run
 
 LATER = {
     "manifest.csv": SOUND["manifest.csv"].replace("version,1.1", "version,1.2")
@@ -106,3 +112,18 @@ def test_a_roster_of_this_version_needs_the_roles(deliver):
     manifest = LATER["manifest.csv"].replace("file.roles,bulk", "file.roles,absent")
     said = refused(deliver(manifest=manifest, roles=None))
     assert said[0].endswith("does not say that “roles.csv” is bulk, but a roster needs it")
+
+
+def test_a_roster_of_this_version_is_imported_and_read_by_the_schools_own_scale(deliver, db):
+    with pytest.raises(CommandError) as refusal:
+        run("import_oneroster", deliver(), by=OFFICE)
+    assert "results.csv, line 4, column score: " in str(refusal.value)  # Lake School has no scale
+    results = LATER["results.csv"].replace(",A-,", ",,").replace("p3,fully", "p3,partially")
+    said = run("import_oneroster", deliver(results=results), by=OFFICE)
+    assert said.count("  new: 1 term, 1 course, 1 class") == 2
+    with enter(School.objects.get(source_id="s1")):
+        assert dict(Enrollment.objects.values_list("student__source_id", "grade")) == {
+            "p1": "80",
+            "p2": "EX",
+        }
+        assert Student.objects.get(source_id="p1").pronouns == "she"

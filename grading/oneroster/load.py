@@ -146,6 +146,9 @@ def _load_school(
     if not part.partial:
         report.gone["teacher"] = staff.gone
     report.notes += staff.kept
+    report.notes += [
+        f"{email} is to be deleted in the roster; the account stays open" for email in part.leaving
+    ]
     return report
 
 

@@ -94,12 +94,8 @@ def named(gone: Iterable[Gone], known: Imported) -> Removal:
     """What a delta says to delete, of this school."""
     found = Removal()
     by_file: dict[str, dict[uuid.UUID, Place]] = {}
-    teachers = set()
     for each in gone:
-        role = getattr(each.row, "role", "")
-        if role == "teacher":
-            teachers.add(each.record)
-        else:
+        if getattr(each.row, "role", "") != "teacher":  # an account is never changed by a file
             place = Place(f"{each.file}.csv", each.line, "status")
             by_file.setdefault(each.file, {})[each.record] = place
     _take_marks(found, by_file.get("results", {}), known)

@@ -77,7 +77,8 @@ def tell(report: Report, *, email: str) -> Iterator[str]:
             "grade of a class."
         )
     if report.unknown:
-        yield f"{_count(report.unknown, 'row', 'rows')} to be deleted were not here anyway."
+        rows = _count(report.unknown, "row", "rows")
+        yield f"{rows} to be deleted: not here anyway."
     if report.others:
         yield f"{_count(report.others, 'school', 'schools')} of the delivery left alone."
     if report.new_user:

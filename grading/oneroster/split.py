@@ -29,7 +29,8 @@ class Part:
     courses: its own, and those of a district or another school that its classes use.
     instructors: the teacher responsible for a class. finals: the line item that holds its grade.
     results: those of `finals`, by class and pupil. births: dates of birth, by pupil, with the line.
-    taught: the line that says who teaches a class, or that nobody does any more.
+    taught: the line that says who teaches a class, or that nobody does any more. leaving: addresses
+    of teachers whom a delta deletes.
     """
 
     school: Org
@@ -46,11 +47,16 @@ class Part:
     births: dict[str, Demographic] = field(default_factory=dict)
     taught: dict[str, int] = field(default_factory=dict)
     partial: bool = False
+    leaving: list[str] = field(default_factory=list)
 
 
 def split(roster: Roster) -> list[Part]:
     """Cut a sound roster by school, in the order of orgs.csv."""
     parts = {school.sourced_id: Part(school, partial=roster.partial) for school in roster.schools}
+    for gone in roster.gone:
+        if isinstance(gone.row, User) and gone.row.role == "teacher":
+            for part in filter(None, map(parts.get, gone.row.orgs)):
+                part.leaving.append(gone.row.email)
     for session in roster.sessions.values():
         if session.org in parts:
             parts[session.org].sessions[session.sourced_id] = session
