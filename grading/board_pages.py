@@ -23,12 +23,14 @@ from accounts.posting import posted_or_back_to
 
 from . import board, class_list, reminders
 from .board import Progress, State
+from .completion import area_key
 from .models import Term
 
 CLASSES_ON_A_PAGE = 100
 REMINDED_WITHIN = dt.timedelta(days=120)
 SOON = dt.timedelta(days=7)
 NOBODY = "nobody"
+NO_AREA = "-"
 
 DUE = (
     ("late", "late: its last day has passed"),
@@ -36,7 +38,12 @@ DUE = (
     ("later", "later than that"),
     ("open", "no last day"),
 )
-GROUPED_BY = (("teacher", "teacher"), ("course", "course"), ("due", "last day"))
+GROUPED_BY = (
+    ("teacher", "teacher"),
+    ("area", "subject area"),
+    ("course", "course"),
+    ("due", "last day"),
+)
 
 
 class Filters(forms.Form):
@@ -49,6 +56,7 @@ class Filters(forms.Form):
         choices=[("", "all"), *((each.value, each.label) for each in State)],
     )
     teacher = forms.ChoiceField(label="Teacher", required=False)
+    area = forms.ChoiceField(label="Subject area", required=False)
     course = forms.ChoiceField(label="Course", required=False)
     due = forms.ChoiceField(label="Last day", required=False, choices=[("", "all"), *DUE])
     by = forms.ChoiceField(label="Grouped by", required=False, choices=GROUPED_BY)
@@ -57,8 +65,9 @@ class Filters(forms.Form):
         super().__init__(data)
         self.classes, self.today = classes, today
         teachers = {_teacher_key(each): _teacher(each) for each in classes}
+        areas = {_area_key(each): _area(each) for each in classes}
         courses = {str(each.section.course_id): str(each.section.course) for each in classes}
-        for name, found in (("teacher", teachers), ("course", courses)):
+        for name, found in (("teacher", teachers), ("area", areas), ("course", courses)):
             choices = sorted(found.items(), key=lambda pair: (pair[1].casefold(), pair[0]))
             self.fields[name].choices = [("", "all"), *choices]  # type: ignore[attr-defined]
 
@@ -73,6 +82,7 @@ class Filters(forms.Form):
             for each in self.classes
             if wanted["state"] in ("", each.state)
             and wanted["teacher"] in ("", _teacher_key(each))
+            and wanted["area"] in ("", _area_key(each))
             and wanted["course"] in ("", str(each.section.course_id))
             and wanted["due"] in ("", due(each, self.today))
             and all(word in _sought(each) for word in words)
@@ -209,6 +219,8 @@ def _heading(each: Progress, by: str) -> tuple[tuple[str, str], str]:
         )
     if by == "course":
         label, key = str(each.section.course), str(each.section.course_id)
+    elif by == "area":
+        return (_area(each).casefold(), ""), _area(each)
     else:
         label, key = _teacher(each), _teacher_key(each)
     return (label.casefold(), key), label
@@ -220,6 +232,15 @@ def _teacher(each: Progress) -> str:
 
 def _teacher_key(each: Progress) -> str:
     return str(each.section.instructor_id or NOBODY)
+
+
+def _area(each: Progress) -> str:
+    """Return the subject area of a class's course: what a school calls its department."""
+    return " ".join(each.section.course.subject_area.split()) or "no subject area"
+
+
+def _area_key(each: Progress) -> str:
+    return area_key(each.section.course.subject_area) or NO_AREA
 
 
 def _sought(each: Progress) -> str:
