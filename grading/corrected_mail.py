@@ -1,5 +1,6 @@
-"""Telling instructors that marks which stood in their classes have changed, otherwise than they
-proposed: one message for each decision and class.
+"""Telling instructors that marks which stood in their classes have changed, whoever proposed it:
+one message for each decision and class. What came of their own account is told apart, since it may
+have been somebody else who sat there.
 
 Mail lies in many places for long, so that it says how many, and names no pupil.
 """
@@ -32,13 +33,16 @@ def tell_instructors(act: Act, submitted: Mapping[uuid.UUID, uuid.UUID]) -> None
     classes = _classes(act, submitted)
     instructors = _instructors(act, set(classes.values()))
     counts: Counter[uuid.UUID] = Counter()
+    own: Counter[uuid.UUID] = Counter()
     by_whom: dict[uuid.UUID, set[uuid.UUID]] = defaultdict(set)
     for enrollment_id, who in submitted.items():
         section_id = classes.get(enrollment_id)
         instructor = instructors.get(section_id) if section_id else None
-        if section_id and instructor and instructor != who:
+        if section_id and instructor:
             counts[section_id] += 1
-            if who != act.user_id:
+            if who == instructor:
+                own[section_id] += 1
+            elif who != act.user_id:
                 by_whom[section_id].add(who)
     if not counts:
         return
@@ -54,6 +58,7 @@ def tell_instructors(act: Act, submitted: Mapping[uuid.UUID, uuid.UUID]) -> None
                 section_id,
                 titles[section_id],
                 count=count,
+                own=own[section_id],
                 by=sorted(names[each] for each in by_whom[section_id]),
                 stands=section_id not in gone,
             )
@@ -102,6 +107,7 @@ def _message(
     title: str,
     *,
     count: int,
+    own: int,
     by: Collection[str],
     stands: bool,
 ) -> Message:
@@ -115,6 +121,12 @@ def _message(
         Decision.Kind.REINSTATE: "lifted a revert",
     }.get(Decision.Kind(act.kind), "approved it")
     proposed = f" It was proposed by {' and '.join(by)}." if by else ""
+    if own:
+        which = "It" if own == count else f"{own} of them"
+        verb = "was" if own == 1 or own == count else "were"
+        how = "decided" if member.user_id == act.user_id else "proposed"
+        proposed += f" {which} {verb} {how} with your own account: if it was not you, tell the "
+        proposed += "office at once."
     link = f"{settings.SITE_URL}{reverse('sheet', args=[section_id])}"
     look = f"The class as it stands now: {link}\n" if stands else ""
     return Message(
@@ -123,8 +135,7 @@ def _message(
         subject=f"{title}: {changed}",
         body=(
             f"Dear {member.user},\n\n"
-            f"in your class {title} {changed}, not by your own proposal. {decider} {did} on "
-            f"{at}.{proposed}\n\n"
+            f"in your class {title} {changed}. {decider} {did} on {at}.{proposed}\n\n"
             f"{look}If it is not as it should be, tell the office.\n\n"
             f"{act.school}\n"
         ),

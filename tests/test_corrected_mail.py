@@ -1,5 +1,5 @@
-"""Instructors are told of marks that stood in their classes and changed otherwise than they
-proposed: once for each decision and class."""
+"""Instructors are told of marks that stood in their classes and changed, whoever proposed it: once
+for each decision and class."""
 
 import pytest
 from django.db import connection
@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import Membership, OutboxMessage
 from changes import review
 from changes.models import Change
+from changes.propose import Draft
 from tests.cast import SATURDAY_NIGHT, Cast, Person, creation, only
 from tests.pages import more_pupils
 
@@ -57,17 +58,48 @@ def test_the_message_names_no_pupil_and_no_mark(marked):
         assert secret not in message.subject + message.body.replace(str(marked.section), "")
 
 
-def test_what_the_instructor_proposed_is_no_news_to_them(marked):
-    marked.a.approves(corrects(marked.t1, marked.marks[0], "61"))
-    assert told() == []
+def test_what_was_proposed_with_the_instructors_own_account_is_told_to_them_as_that(marked):
+    marked.a.approves(*(corrects(marked.t1, mark, "61") for mark in marked.marks[:2]))
+    (message,) = told()
+    assert message.to == marked.t1.user.email
+    assert "2 marks that stood have changed" in message.subject
+    own = "It was proposed with your own account: if it was not you, tell the office at once."
+    assert own in message.body
+    assert "proposed by" not in message.body
 
 
-def test_of_both_in_one_decision_only_what_others_proposed_is_counted(marked):
+def test_of_both_in_one_decision_each_is_told(marked):
     marked.a.approves(
         corrects(marked.t1, marked.marks[0], "61"), corrects(marked.v, marked.marks[1], "92")
     )
     (message,) = told()
-    assert "1 mark that stood has changed" in message.subject
+    assert "2 marks that stood have changed" in message.subject
+    assert "It was proposed by V Sweet. 1 of them was proposed with your own account" in (
+        message.body
+    )
+
+
+def test_what_others_proposed_is_not_laid_at_the_instructors_door(marked):
+    marked.a.approves(corrects(marked.v, marked.marks[0], "90"))
+    (message,) = told()
+    assert "your own account" not in message.body
+
+
+def test_an_office_that_teaches_is_told_what_its_own_account_reverted(marked):
+    teaches = [
+        Draft(
+            entity_type="section",
+            entity_id=marked.section,
+            field="instructor",
+            typed=str(marked.a.user.pk),
+        )
+    ]
+    marked.b.enters(teaches)
+    marked.b.approves(corrects(marked.v, marked.marks[0], "90"))
+    marked.a.reverts(marked.v)
+    _, reverted = told()
+    assert reverted.to == marked.a.user.email
+    assert "It was decided with your own account" in reverted.body
 
 
 def test_what_is_declined_changes_nothing_and_is_not_told(marked):
