@@ -1,5 +1,5 @@
-"""The unusual sessions of a week, by mail to the office on Monday morning; no mail when there are
-none. It says where to look, in words, and names no pupil. Call inside a school."""
+"""The unusual sessions of a week, by mail to the office from Monday morning on; no mail when there
+are none. It says where to look, in words, and names no pupil. Call inside a school."""
 
 import datetime as dt
 import uuid
@@ -27,16 +27,18 @@ TOLD = 20
 """So many are told one by one: those with most that is unusual."""
 
 _looked: dict[uuid.UUID, dt.date] = {}
-"""The Monday on which this process last looked at a school: it is called every few seconds, and
-of a quiet week nothing is written that would tell that it was looked at."""
+"""The Monday of the week in which this process last looked at a school: it is called every few
+seconds, and of a quiet week nothing is written that would tell that it was looked at."""
 
 
 def compose(school: School, *, at: dt.datetime) -> None:
-    """Post the digest of the week before to everybody of the office, once, on the school's Monday
-    from six o'clock on, whatever mail they have chosen: an intruder chooses too."""
+    """Post the digest of the week before to everybody of the office, once, from the school's Monday
+    at six o'clock on, or later in the week when no worker ran; whatever mail they have chosen: an
+    intruder chooses too."""
     now = timezone.localtime(at)
-    monday = now.date()
-    if monday.weekday() != 0 or now.hour < FIRST_HOUR or _looked.get(school.pk) == monday:
+    monday = now.date() - dt.timedelta(days=now.weekday())
+    is_early = now.date() == monday and now.hour < FIRST_HOUR
+    if is_early or _looked.get(school.pk) == monday:
         return
     start, end = (
         timezone.make_aware(dt.datetime.combine(day, dt.time.min))

@@ -1,4 +1,4 @@
-"""The unusual sessions of a week, by mail to the office on Monday morning."""
+"""The unusual sessions of a week, by mail to the office from Monday morning on."""
 
 import datetime as dt
 
@@ -73,10 +73,24 @@ def test_it_goes_once_a_week_whoever_composes_and_how_often(night, monkeypatch):
     assert composed(night, MONDAY + WEEK) == []  # of the week after there is nothing to tell
 
 
-@pytest.mark.parametrize(
-    "at", [MONDAY - dt.timedelta(minutes=1), MONDAY + dt.timedelta(days=1), MONDAY - WEEK]
-)
-def test_at_any_other_time_and_of_a_quiet_week_nothing_is_written(night, at):
+@pytest.mark.parametrize("later", [dt.timedelta(days=2, hours=-4), dt.timedelta(days=6, hours=17)])
+def test_a_worker_that_starts_later_in_the_week_tells_it_then_and_once(night, monkeypatch, later):
+    messages = composed(night, MONDAY + later)
+    assert len(messages) == 2
+    assert messages[0].subject == "1 unusual session in the week until 15 November 2026"
+    assert composed(night, MONDAY + later + dt.timedelta(minutes=1)) == []
+    monkeypatch.setattr(unusual_mail, "_looked", {})  # another worker
+    assert composed(night, MONDAY + later + dt.timedelta(minutes=2)) == []
+
+
+def test_an_office_that_was_told_on_monday_is_not_told_again_on_wednesday(night, monkeypatch):
+    assert len(composed(night)) == 2
+    monkeypatch.setattr(unusual_mail, "_looked", {})
+    assert composed(night, MONDAY + dt.timedelta(days=2)) == []
+
+
+@pytest.mark.parametrize("at", [MONDAY - dt.timedelta(minutes=1), MONDAY - WEEK])
+def test_before_the_monday_and_of_a_quiet_week_nothing_is_written(night, at):
     assert composed(night, at) == []
 
 
