@@ -106,14 +106,22 @@ def test_without_the_lock_who_declines_would_not_be_told(people, without_the_sch
     assert isinstance(approve_and_decline(people)[1], CannotProject)
 
 
-def test_who_approves_what_is_just_being_declined_is_told(people):
-    _, second = race(
+def decline_and_approve(people: Any) -> tuple[Any, Any]:
+    return race(
         people, lambda: people.a.declines(people.change), lambda: people.b.approves(people.change)
     )
+
+
+def test_who_approves_what_is_just_being_declined_is_told(people):
+    _, second = decline_and_approve(people)
     assert isinstance(second, NotApproved)
     assert "A Admin declined this" in str(second)
     assert facts(people) == ("declined", None, set())
     assert is_equal(people)
+
+
+def test_without_the_lock_who_approves_would_not_be_told(people, without_the_schools_lock):
+    assert isinstance(decline_and_approve(people)[1], CannotProject)
 
 
 def approve_two_values_of_one_cell(people: Any) -> tuple[Any, Any]:
