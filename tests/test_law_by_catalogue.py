@@ -218,7 +218,7 @@ def test_a_change_moves_from_waiting_to_decided_and_no_other_way(busy: Cast):
 
 def test_a_correction_moves_from_pending_to_decided_and_no_other_way(busy: Cast):
     waiting = GradeCorrection.objects.filter(status="pending").latest("id")
-    busy.a.declines(Change.objects.get(pk=waiting.change_id))
+    busy.a.declines(Change.objects.get(pk=str(waiting.change_id)))
     only(busy.t2.types(busy.marks[0], "77", reason="recounted"))
     statuses = {
         status: GradeCorrection.objects.filter(status=status, kind="correction").latest("id").pk
