@@ -9,12 +9,24 @@ import uuid
 from collections.abc import Iterable, Sequence
 
 from django import forms
-from django.db.models import Case, F, IntegerField, QuerySet, When
+from django.db.models import (
+    Case,
+    DateField,
+    Exists,
+    F,
+    IntegerField,
+    OuterRef,
+    QuerySet,
+    Subquery,
+    UUIDField,
+    When,
+)
 from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 
 from changes import naming, registry
 from changes.formulas import guarded
+from changes.models import Change, exclusions_in_force
 
 from .models import CourseChangeHistory, Section, Term
 from .section_rules import FIELD_NAMES
@@ -76,7 +88,8 @@ def rows(
     end: dt.date | None = None,
     after_registration: bool = False,
 ) -> QuerySet[CourseChangeHistory]:
-    """Return the rows that are asked for, the newest first: one SQL query, of plain columns.
+    """Return the rows that are asked for, the newest first: one SQL query, of plain columns. Those
+    of a section that has vanished are of the term that it was in last.
 
     Args:
         direction: "less" or "more", of capacities; one that is not set counts as no limit.
@@ -85,7 +98,7 @@ def rows(
     """
     found = _newest_first()
     if term:
-        found = found.filter(section__term=term)
+        found = found.alias(its_term=_its_term()).filter(its_term=term.pk)
     if field:
         found = found.filter(field_name=FIELD_NAMES[field])
     if direction:
@@ -97,8 +110,30 @@ def rows(
     if end:
         found = found.filter(changed_at__date__lte=end)
     if after_registration:
-        found = found.filter(changed_at__date__gte=F("section__term__registration_opens_on"))
+        opens = Term.objects.filter(school_id=OuterRef("school_id"), pk=OuterRef("its_term"))
+        found = found.alias(its_term=_its_term()).filter(
+            changed_at__date__gte=Subquery(
+                opens.values("registration_opens_on"), output_field=DateField()
+            )
+        )
     return found
+
+
+def _its_term() -> Coalesce:
+    """Return, for a query of the history, the term of each row's section: that of the table, or of
+    one that has vanished the last that was approved, though a revert may have excluded it."""
+    stands = Section.objects.filter(school_id=OuterRef("school_id"), pk=OuterRef("section_id"))
+    was = Change.objects.filter(
+        school_id=OuterRef("school_id"),
+        entity_id=OuterRef("section_id"),
+        field="term",
+        status=Change.Status.APPROVED,
+    ).order_by(Exists(exclusions_in_force()).asc(), "-position")
+    return Coalesce(
+        Subquery(stands.values("term_id")),
+        Subquery(was.values("refers_to")[:1]),
+        output_field=UUIDField(),
+    )
 
 
 def _newest_first() -> QuerySet[CourseChangeHistory]:

@@ -184,6 +184,38 @@ def test_a_section_that_is_gone_keeps_its_name_in_the_history(changed):
     assert b"BIO-9" in Browser(people.a).get(f"{REPORT}?as=csv").content
 
 
+def test_a_section_that_is_gone_stays_in_the_report_of_the_term_it_was_in_last(changed):
+    people = changed
+    row = ("BIO-9", "capacity", "30", "5")
+    with enter(people.school):
+        day = Draft(
+            entity_type="term",
+            entity_id=people.spring,
+            field="registration_opens_on",
+            typed=people.clock.now.date().isoformat(),
+        )
+        people.a.enters([day])
+        change(people, people.other, term=str(people.term))
+        change(people, people.other, term=str(people.spring))
+        people.b.approves(*people.a.deletes("section", people.other).changes)
+    for query in (f"?term={people.spring}", "?after_registration=on&field=capacity"):
+        assert row in asked(people.a, query), query
+    assert row not in asked(people.a, f"?term={people.term}")
+
+
+def test_a_section_whose_making_was_reverted_stays_in_the_report_of_its_term(changed):
+    people = changed
+    with enter(people.school):
+        made = people.t2.creates(
+            "section", course=str(people.course), term=str(people.spring), code="BIO-7"
+        )
+        people.a.approves(*people.open_of(made))
+        change(people, made, people.t1, capacity="7")
+        people.a.reverts(people.t2, about=made, unticked=())
+        assert not Section.objects.filter(pk=made).exists()
+    assert ("BIO-7", "capacity", "nothing", "7") in asked(people.a, f"?term={people.spring}")
+
+
 def test_another_school_sees_none_of_it(changed):
     assert asked(changed.outsider) == []
     for name in ("admin:grading_section_changed", "admin:grading_section_change"):
