@@ -109,6 +109,15 @@ def due(each: Progress, today: dt.date) -> str:
     return "soon" if each.closes_on <= today + SOON else "later"
 
 
+def _due_or_late(classes: Iterable[Progress], today: dt.date) -> list[Progress]:
+    """Return the classes to be handed in whose last day is today or has passed."""
+    return [
+        each
+        for each in classes
+        if each.is_to_hand_in and each.closes_on is not None and each.closes_on <= today
+    ]
+
+
 @dataclasses.dataclass(frozen=True)
 class Shown:
     """A class with what the page says beside it."""
@@ -130,6 +139,7 @@ def of_term(request: MemberRequest) -> HttpResponseBase:
     chosen = filters.chosen()
     reminded = reminders.latest(now - REMINDED_WITHIN, by=member)
     shown = [_shown(each, today, reminded) for each in chosen]
+    due_or_late = reminders.whom(_due_or_late(chosen, today), school=member.school)
     to_remind = reminders.whom(chosen, school=member.school)
     asked = request.GET.copy()
     asked.pop("page", None)
@@ -144,6 +154,8 @@ def of_term(request: MemberRequest) -> HttpResponseBase:
         "page": Paginator(shown, CLASSES_ON_A_PAGE).get_page(request.GET.get("page")),
         "rest_of_query": asked.urlencode(),
         "asked": [(name, value) for name, value in asked.items() if value],
+        "due_or_late": due_or_late,
+        "to_hand_in_now": sum(len(some) for some in due_or_late.values()),
         "to_remind": to_remind,
         "to_hand_in": sum(len(some) for some in to_remind.values()),
         "without_teacher": sum(
@@ -155,16 +167,20 @@ def of_term(request: MemberRequest) -> HttpResponseBase:
 
 @posted_or_back_to("admin:board")
 def remind(request: MemberRequest) -> HttpResponseBase:
-    """Remind the teachers of the classes that the filters of the page let through."""
+    """Remind the teachers of the classes that the filters of the page let through: of those that
+    are due today or late, or with ``whom=all`` of all that are to be handed in."""
     today = timezone.localdate(request.origin.at)
     asked = request.POST.copy()
-    for name in ("csrfmiddlewaretoken", "school", "page"):
+    for name in ("csrfmiddlewaretoken", "school", "page", "whom"):
         asked.pop(name, None)
     term = _term(asked, class_list.terms(request.member), today)
     if term is None:
         raise Http404
     classes = board.of_term(term, by=request.member)
     chosen = Filters(asked, classes=classes, today=today).chosen()
+    everybody = request.POST.get("whom") == "all"
+    if not everybody:
+        chosen = _due_or_late(chosen, today)
     link = request.build_absolute_uri(reverse("classes"))
     reminded, already = reminders.remind(
         term, chosen, link=link, by=request.member, origin=request.origin
@@ -174,7 +190,8 @@ def remind(request: MemberRequest) -> HttpResponseBase:
     if already:
         messages.info(request, f"Had been reminded today already: {_people(already)}.")
     if not reminded and not already:
-        messages.info(request, "Nobody was reminded: none of these classes is to be handed in.")
+        which = "to be handed in" if everybody else "due today or late"
+        messages.info(request, f"Nobody was reminded: none of these classes is {which}.")
     return redirect(f"{reverse('admin:board')}?{asked.urlencode()}")
 
 

@@ -320,6 +320,8 @@ def test_the_late_are_reminded_with_one_message_each_that_lists_their_classes(th
 
 
 def test_a_reminder_tells_nothing_of_what_a_colleague_has_typed(people):
+    """Remind all who have to hand in, whether they are late or not."""
+    sent = {"whom": "all", **sent}
     """A teacher knows of their own waiting changes only."""
     with enter(people.school):
         before = reminded_body(people)
