@@ -9,6 +9,7 @@ A class is in one of these states, the first that fits:
 * not begun: not handed in, and no mark is entered.
 
 A mark is entered when it stands or when anybody's waits: the office sees what waits of everybody.
+What is held of an account that is frozen does not wait.
 What is made of this must reach no teacher, who knows of their own waiting changes only.
 """
 
@@ -22,6 +23,7 @@ from django.db.models import Count, OuterRef, Q, Subquery, UUIDField
 from django.db.models.functions import Coalesce
 
 from accounts.models import Membership
+from changes import groups
 from changes.models import Change
 from changes.registry import EXISTS, TRUE
 
@@ -92,7 +94,7 @@ class Progress:
 
 
 def of_term(term: Term, *, by: Membership) -> list[Progress]:
-    """Return every class of a term and how far it is: five statements, however many classes."""
+    """Return every class of a term and how far it is: six statements, however many classes."""
     sections = list(class_list.sections(by, term, whole_school=True).select_related("term"))
     found = {each.pk: Progress(each) for each in sections}
     for row in _standing(term, by):
@@ -141,8 +143,8 @@ def _waiting(by: Membership) -> Iterable[Any]:
         output_field=UUIDField(),
     )
     return (
-        Change.objects.filter(school_id=by.school_id, entity_type="enrollment")
-        .open()
+        groups.not_held(by.school)
+        .filter(school_id=by.school_id, entity_type="enrollment")
         .annotate(
             its_section=its_section,
             its_status=Subquery(stands.values("status")),

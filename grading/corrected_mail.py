@@ -95,7 +95,11 @@ def _vanished(act: Act, entity_type: str, field: str) -> dict[uuid.UUID, uuid.UU
 
 def _who_reads(act: Act, users: Iterable[uuid.UUID]) -> dict[uuid.UUID, Membership]:
     members = Membership.objects.filter(
-        school=act.school, user_id__in=list(users), is_active=True, user__is_active=True
+        school=act.school,
+        user_id__in=list(users),
+        is_active=True,
+        frozen_at=None,
+        user__is_active=True,
     )
     return {member.user_id: member for member in members.select_related("user")}
 

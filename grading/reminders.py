@@ -28,11 +28,11 @@ class MayNotRemind(Refused):
 
 def whom(classes: Iterable[Progress], *, school: School) -> dict[User, list[Progress]]:
     """Return who can be reminded of which of these classes: those that are to be handed in and
-    whose instructor is an active member of the school."""
+    whose instructor is an active member of the school, with an account that is not frozen."""
     active = set(
-        Membership.objects.filter(school=school, is_active=True, user__is_active=True).values_list(
-            "user_id", flat=True
-        )
+        Membership.objects.filter(
+            school=school, is_active=True, frozen_at=None, user__is_active=True
+        ).values_list("user_id", flat=True)
     )
     found: dict[User, list[Progress]] = defaultdict(list)
     for each in classes:

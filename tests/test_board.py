@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from accounts import freezing
 from accounts.in_school import enter
 from accounts.models import AuditLog, Membership, OutboxMessage
 from changes.models import Change
@@ -104,6 +105,29 @@ def test_what_was_withdrawn_typed_over_declined_or_excluded_does_not_count(insid
     inside.a.reverts(inside.v)
     its = how_far(inside)
     assert (its.state, its.entered, its.waiting) == (State.NOT_BEGUN, 0, 0)
+
+
+def test_what_is_held_of_a_frozen_account_does_not_count_until_it_is_unfrozen(inside):
+    inside.stand(inside.marks[0], "60", by=inside.t1)
+    inside.t1.types(inside.marks[1], "70")
+    pupil = inside.v.creates("student", family_name="Kim")
+    inside.v.types(inside.v.enrols(pupil, inside.section), "80")
+    inside.v.types(inside.marks[2], "90")
+    its = how_far(inside)
+    counted = (its.pupils, its.entered, its.waiting)
+    assert counted[:2] == (4, 4)
+    freezing.freeze(inside.v.member, by=inside.a.member, origin=inside.a.origin())
+    its = how_far(inside)
+    assert (its.pupils, its.entered, its.standing, its.waiting) == (3, 2, 1, 1)
+    freezing.unfreeze(inside.v.member, by=inside.b.member, origin=inside.b.origin())
+    its = how_far(inside)
+    assert (its.pupils, its.entered, its.waiting) == counted
+
+
+def test_a_class_of_which_all_is_held_is_not_begun(inside):
+    inside.v.types(inside.marks[0], "90")
+    freezing.freeze(inside.v.member, by=inside.a.member, origin=inside.a.origin())
+    assert how_far(inside).state == State.NOT_BEGUN
 
 
 def test_a_pupil_whom_somebody_added_counts_with_their_mark_before_they_are_approved(inside):
@@ -296,6 +320,8 @@ def sent_to(people) -> dict[str, str]:
 
 
 def reminds(person: Person, **sent: str):
+    """Remind all who have to hand in, whether they are late or not."""
+    sent = {"whom": "all", **sent}
     return Browser(person).send(reverse("admin:board_remind"), sent, follow=True)
 
 
@@ -320,8 +346,6 @@ def test_the_late_are_reminded_with_one_message_each_that_lists_their_classes(th
 
 
 def test_a_reminder_tells_nothing_of_what_a_colleague_has_typed(people):
-    """Remind all who have to hand in, whether they are late or not."""
-    sent = {"whom": "all", **sent}
     """A teacher knows of their own waiting changes only."""
     with enter(people.school):
         before = reminded_body(people)
@@ -373,6 +397,17 @@ def test_who_has_left_and_who_has_handed_in_are_not_reminded(three):
     page = reminds(three.a, term=str(three.term)).content.decode()
     assert "Nobody was reminded" in page
     assert sent_to(three) == {}
+
+
+def test_whose_account_is_frozen_is_not_reminded(inside):
+    freezing.freeze(inside.t1.member, by=inside.a.member, origin=inside.a.origin())
+    term = Term.objects.get(pk=inside.term)
+    late = board.of_term(term, by=inside.a.member)
+    done = reminders.remind(term, late, link="x", by=inside.a.member, origin=inside.a.origin())
+    assert done == ([], [])
+    freezing.unfreeze(inside.t1.member, by=inside.a.member, origin=inside.a.origin())
+    done = reminders.remind(term, late, link="x", by=inside.a.member, origin=inside.a.origin())
+    assert done == ([inside.t1.user], [])
 
 
 def test_the_page_says_who_was_reminded_when_and_whether_the_mail_has_left(three):

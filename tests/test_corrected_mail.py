@@ -5,6 +5,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts import freezing
 from accounts.models import Membership, OutboxMessage
 from changes import review
 from changes.models import Change
@@ -166,6 +167,12 @@ def test_each_class_is_told_by_itself(marked):
 
 def test_who_left_is_not_told(marked):
     Membership.objects.filter(pk=marked.t1.member.pk).update(is_active=False)
+    marked.a.approves(corrects(marked.v, marked.marks[1], "90"))
+    assert told() == []
+
+
+def test_whose_account_is_frozen_is_not_told(marked):
+    freezing.freeze(marked.t1.member, by=marked.a.member, origin=marked.a.origin())
     marked.a.approves(corrects(marked.v, marked.marks[1], "90"))
     assert told() == []
 
