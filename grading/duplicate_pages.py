@@ -6,7 +6,7 @@ differ, and does just that, or nothing. So does the undoing.
 
 import dataclasses
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -31,7 +31,7 @@ from changes.revert import NothingToDo, PreviewChanged
 from changes.review import NotApproved
 
 from . import duplicates, not_the_same
-from .duplicates import Pupil
+from .duplicates import Pupil, Suspected
 
 ON_A_PAGE = 25
 MERGES_ON_A_PAGE = 20
@@ -113,12 +113,20 @@ def listed(request: MemberRequest) -> HttpResponseBase:
     merges = Paginator(_merges(), MERGES_ON_A_PAGE).get_page(request.GET.get("merges"))
     context = {
         "page": page,
-        "pairs": [(known[each.one], known[each.other], each) for each in page],
+        "pairs": [_with_classes(each, known) for each in page],
         "rest_of_query": urlencode({"pupil": pupil_id}) if pupil_id else "",
         "pupil": known.get(pupil_id) if pupil_id else None,
         "merges": _with_names(merges),
     }
     return TemplateResponse(request, "grading/duplicates.html", context)
+
+
+def _with_classes(
+    pair: Suspected, known: Mapping[uuid.UUID, Pupil]
+) -> tuple[Pupil, Pupil, Suspected]:
+    one, other = known[pair.one], known[pair.other]
+    because = (*pair.because, *duplicates.both_in(one, other))
+    return one, other, dataclasses.replace(pair, because=because)
 
 
 @posted_or_back_to("admin:duplicates")

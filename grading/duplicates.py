@@ -169,6 +169,13 @@ def _because(one: Mapping[str, str], other: Mapping[str, str], score: float) -> 
     return tuple(told)
 
 
+def both_in(one: Pupil, other: Pupil) -> tuple[str, ...]:
+    """Say in words in which classes both of two pupils are, by what stands and what waits."""
+    others = {each.section_id for each in other.classes}
+    labels = {each.section_id: each.label for each in one.classes if each.section_id in others}
+    return tuple(f"both in {label}" for label in labels.values())
+
+
 def _name(details: Mapping[str, str]) -> str:
     """Return a name for comparing: plain, its words in order, so that swapped ones are equal."""
     text = plain(f"{details.get('family_name', '')} {details.get('given_names', '')}")

@@ -108,6 +108,18 @@ def test_two_who_both_stand_are_found_when_one_of_them_is_asked_about(inside):
     assert pairs(people.students[0]) == [({twin, people.students[0]}, ("the same name",))]
 
 
+def test_the_list_says_in_which_class_both_of_them_are(twice):
+    people = twice
+    browser = Browser(people.a)
+    assert "both in" not in browser.get(LIST).content.decode()
+    with enter(people.school):
+        people.t2.enrols(people.again, people.section)
+    for query in ({}, {"pupil": str(people.imani)}):
+        page = browser.get(LIST, query).content.decode()
+        assert "the same home group, both in BIO-2 Biology, Autumn 2026" in page
+        assert page.count("both in") == 1
+
+
 def test_a_withdrawn_or_declined_pupil_is_nobody_s_twin(twice):
     people = twice
     with enter(people.school):
