@@ -24,11 +24,16 @@ MOST_ROWS = 100_000
 
 @require_safe
 def of_section(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
-    """The history of one section."""
+    """The history of one section; as CSV with ``as=csv``."""
     section = access_section(request.member, section_id)
+    found = section_report.of_section(section.pk)
+    if request.GET.get("as") == "csv":
+        return _as_file(
+            request, found, detail=f"history of section {section}", section=str(section.pk)
+        )
     return _page(
         request,
-        section_report.of_section(section.pk),
+        found,
         title=f"How {section} has changed",
         lead=f"{section.course.title}, {section.term}: each field that changed, the newest first.",
         back=("Sections", "admin:grading_section_changelist"),
@@ -40,7 +45,8 @@ def report(request: MemberRequest) -> HttpResponse:
     """The history of all sections, by what is asked for; as CSV with ``as=csv``."""
     form, found = _asked(request)
     if request.GET.get("as") == "csv" and form.is_valid():
-        return _as_file(request, found)
+        asked = {name: request.GET[name] for name in form.fields if request.GET.get(name)}
+        return _as_file(request, found, detail="history of sections", asked=asked)
     return _page(
         request,
         found,
@@ -63,20 +69,17 @@ def _asked(
     return form, section_report.rows(**form.cleaned_data)
 
 
-def _as_file(request: MemberRequest, found: QuerySet[CourseChangeHistory]) -> HttpResponse:
+def _as_file(
+    request: MemberRequest, found: QuerySet[CourseChangeHistory], *, detail: str, **of_what: object
+) -> HttpResponse:
     lines = section_report.lines(list(found[:MOST_ROWS]))
-    asked = {
-        name: request.GET[name]
-        for name in section_report.ReportForm.base_fields
-        if request.GET.get(name)
-    }
     audit.record(
         AuditLog.Event.EXPORT,
         origin=request.origin,
         school=request.member.school,
         user=request.member.user,
-        detail="history of sections as CSV",
-        metadata={"asked": asked, "rows": len(lines)},
+        detail=f"{detail} as CSV",
+        metadata={**of_what, "rows": len(lines)},
     )
     name = content_disposition_header(True, "sections-changed.csv") or "attachment"
     return HttpResponse(

@@ -175,6 +175,23 @@ def test_the_history_of_one_section_is_linked_from_its_page(changed):
     assert "T2 Teacher" in response.content.decode()
 
 
+def test_the_history_of_one_section_is_downloaded_as_csv_and_that_is_written_down(changed):
+    people = changed
+    history = reverse("admin:grading_section_changed", args=[people.section])
+    assert 'href="?as=csv" download' in Browser(people.a).get(history).content.decode()
+    response = Browser(people.a).get(f"{history}?as=csv")
+    said = list(csv.reader(io.StringIO(response.content.decode("utf-8-sig"))))
+    assert said[0] == list(section_report.COLUMNS)
+    assert len(said[1:]) == 7
+    assert {row[2] for row in said[1:]} == {"BIO-2"}
+    with enter(people.school):
+        logged = AuditLog.objects.get(event="export")
+    assert logged.detail == "history of section BIO-2 as CSV"
+    assert (logged.metadata["section"], logged.metadata["rows"]) == (str(people.section), 7)
+    for person, status in ((people.t1, 403), (people.outsider, 404)):
+        assert Browser(person).get(f"{history}?as=csv").status_code == status
+
+
 def test_a_section_that_is_gone_keeps_its_name_in_the_history(changed):
     people = changed
     with enter(people.school):
