@@ -92,11 +92,13 @@ class AsOf:
         known: list[set[Typed]] = [{each for each in asked if each[1] not in self._stands}]
         while known[-1]:
             known.append(self._parents(known[-1]) - set().union(*known))
-        for step in reversed(known):
-            for entity_type, each in step:
-                parents = [
-                    self.said(each, field.name) for field in registry.get(entity_type).required
-                ]
+        by_type: dict[str, set[uuid.UUID]] = defaultdict(set)
+        for entity_type, each in set().union(*known):
+            by_type[entity_type].add(each)
+        # Parents first: what was asked for may be the parent of something else that was.
+        for tracked in registry.in_order():
+            for each in by_type[tracked.entity_type]:
+                parents = [self.said(each, field.name) for field in tracked.required]
                 self._stands[each] = self.said(each, EXISTS) == TRUE and all(
                     parent and self._stands.get(uuid.UUID(parent)) for parent in parents
                 )

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.in_school import enter
 from accounts.models import AuditLog
+from changes.as_of import AsOf
 from changes.incident import Account
 from changes.models import Decision
 from tests.cast import SATURDAY_NIGHT, only, typed
@@ -176,3 +177,13 @@ def test_it_costs_the_same_for_any_number_of_changes_and_is_paged(people):
         last = Decision.objects.order_by("number").last()
         account = Account(last)
         assert len(account.excluded(list(account.changes()))) == 125
+
+
+def test_what_stood_is_known_of_records_and_their_parents_asked_together(inside):
+    ledger = AsOf(inside.school, Decision.objects.count())
+    records = [
+        ("section", inside.section),
+        *(("student", each) for each in inside.students),
+        *(("enrollment", each) for each in inside.marks),
+    ]
+    assert ledger.stand(records) == {each for _, each in records}
