@@ -1,14 +1,17 @@
 """The office's pages of rosters: what an upload would do, importing it as shown, exporting."""
 
+import datetime as dt
 import io
 import re
 import zipfile
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.in_school import enter
 from accounts.models import AuditLog, Disclosure, School
@@ -214,14 +217,19 @@ def test_a_delta_is_shown_and_imported_too(upload, office, people):
     assert "withdrawn: 1 enrolment" in text_of(confirm(office, people, page))
 
 
-def test_an_upload_is_gone_after_a_day_and_is_no_other_schools(upload, client, people):
+def test_the_worker_forgets_an_upload_after_a_day(upload, client, people):
+    page = upload()
+    call_command("work", once=True, stdout=io.StringIO())
+    assert client.get(page.request["PATH_INFO"]).status_code == 200
+    with enter(people.school):
+        RosterUpload.objects.update(uploaded_at=timezone.now() - dt.timedelta(hours=25))
+    call_command("work", once=True, stdout=io.StringIO())
+    assert client.get(page.request["PATH_INFO"]).status_code == 404
+
+
+def test_an_upload_is_no_other_schools(upload, client, people):
     page = upload()
     client.force_login(people.outsider.user)
-    assert client.get(page.request["PATH_INFO"]).status_code == 404
-    with enter(people.school):
-        RosterUpload.objects.update(uploaded_at=people.clock.now)  # of another year, or day
-    client.force_login(people.a.user)
-    upload(name="other.zip")
     assert client.get(page.request["PATH_INFO"]).status_code == 404
 
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
+from django.utils import timezone
 
-from accounts.models import Membership
+from accounts.in_school import enter
+from accounts.models import Membership, School
 from accounts.origin import Origin
 from changes.deciding import rehearsing
 from grading.models import RosterUpload
@@ -62,7 +64,6 @@ def keep(files: Sequence[UploadedFile], *, by: Membership, at: dt.datetime) -> R
     Raises:
         NoDelivery: it is neither.
     """
-    RosterUpload.objects.filter(school=by.school, uploaded_at__lt=at - KEPT_FOR).delete()
     if not files:
         raise NoDelivery("Choose a file first: the zip of the roster, or all of its CSV files.")
     names = [file.name or "" for file in files]
@@ -79,6 +80,15 @@ def keep(files: Sequence[UploadedFile], *, by: Membership, at: dt.datetime) -> R
         name=name[:200].replace("\x00", ""),
         content=content,
     )
+
+
+def forget_old(school: School) -> bool:
+    """Forget what was uploaded more than a day ago and not imported; a job of the worker. Return
+    whether there was any. Opens its own transaction."""
+    with enter(school):
+        before = timezone.now() - KEPT_FOR
+        count, _ = RosterUpload.objects.filter(school=school, uploaded_at__lt=before).delete()
+        return bool(count)
 
 
 def _packed(files: Sequence[UploadedFile]) -> bytes:
