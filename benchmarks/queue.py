@@ -1,7 +1,10 @@
-"""The review queue with much in it: its first page, and approving all that waits."""
+"""The review queue with little and with much in it: its first page, the sheet of one class, and
+approving all that waits."""
 
 import statistics
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 from django.urls import reverse
 
@@ -12,33 +15,40 @@ from changes.models import Change
 
 from . import bare, school, served
 from .report import Goal, Section, seconds
-from .timing import medians, progress, timed, where_it_goes
+from .timing import medians, progress, statements, timed, where_it_goes
 
-WAITING = 5000
+WAITING = (500, 5000)
 PER_CLASS = 25
 
 
 def measure(small: bool) -> Section:
-    """Measure the queue's page over HTTP, and the approval of all at once."""
+    """Measure the queue's pages over HTTP, and the approval of all at once."""
     section = Section("queue", "a long review queue")
-    waiting, times = (100, 2) if small else (WAITING, 3)
+    (few, waiting), times = ((50, 100), 2) if small else (WAITING, 3)
     hill = school.found()
     with enter(hill):
         its = school.furnish(hill)
         classes = school.classes(its, [PER_CLASS] * (waiting // PER_CLASS))
     rows = [each for of in classes for each in of.enrollments]
+    some = classes[: few // PER_CLASS]
+    fill(its, some, times + 1)
+    bare.analyze()
+    counts = {few: statements_of_pages(its, some[0])}
+    counts[few]["approve all"] = statements(lambda: approve_all(its, few))
     approvals, updates = [], []
     for number in range(times):
         fill(its, classes, number)
         bare.analyze()
         if not number:
             progress("asking for pages")
-            _pages(section, its, waiting)
+            _pages(section, its, classes[0], waiting)
+            counts[waiting] = statements_of_pages(its, classes[0])
         progress("approving all")
         updates.append(timed(bare.update_of(its.school, rows, field="comment")))
         approvals.append(timed(lambda: approve_all(its, waiting)))
     fill(its, classes, times)
     profile = where_it_goes(lambda: approve_all(its, waiting), most=6)
+    counts[waiting]["approve all"] = profile.count
     approval, update = statistics.median(approvals), statistics.median(updates)
     section.says(
         f"Approving all {waiting:,} in one decision, each of another row, and the bare UPDATE of "
@@ -51,6 +61,15 @@ def measure(small: bool) -> Section:
             ("bare UPDATE", seconds(update), "1 x"),
         ],
     )
+    section.says("How many statements of the database each of it takes:")
+    section.shows(
+        ("", *(f"{each:,} waiting" for each in counts)),
+        [(name, *(str(each[name]) for each in counts.values())) for name in counts[few]],
+    )
+    section.goals += [
+        Goal(f"{name}: statements beyond those of {few:,}", more - counts[few][name], 0, unit="")
+        for name, more in counts[waiting].items()
+    ]
     section.goals.append(
         Goal(
             f"approving {waiting:,}, against the bare UPDATE",
@@ -79,20 +98,46 @@ def approve_all(its: school.Measured, count: int) -> None:
         review.approve(ids, school=its.school, by=its.office, origin=Origin())
 
 
-def _pages(section: Section, its: school.Measured, waiting: int) -> None:
+def pages_of(its: school.Measured, of: school.SchoolClass) -> dict[str, str]:
+    """Return the addresses of the first page of the queue, and of the sheet of one class."""
+    sheet = reverse("admin:review_sheet", args=[f"section-{of.section}", its.teacher.user_id])
+    return {"first page": reverse("admin:review"), "one sheet": sheet}
+
+
+def statements_of_pages(its: school.Measured, of: school.SchoolClass) -> dict[str, int]:
+    """Return how many statements each of these pages takes, for somebody of the office."""
+    office = served.browser(its.office)
+
+    def asks(path: str) -> Callable[[], Any]:
+        def ask() -> None:
+            status = office.get(path).status_code
+            if status != 200:
+                raise served.NotServed(f"{path} answered {status}.")
+
+        return ask
+
+    return {name: statements(asks(path)) for name, path in pages_of(its, of).items()}
+
+
+def _pages(section: Section, its: school.Measured, of: school.SchoolClass, waiting: int) -> None:
     office, idle = served.sign_in(its.office), served.sign_in(its.idle)
+    paths = pages_of(its, of)
     with served.site(section.memory) as (host, port):
         visitor = served.Visitor(host, port, office)
         nobody = served.Visitor(host, port, idle)
         asking = {
-            f"the queue, {waiting:,} waiting": lambda: visitor.get(reverse("admin:review")),
+            f"the queue, {waiting:,} waiting": lambda: visitor.get(paths["first page"]),
+            f"one sheet of {PER_CLASS}, {waiting:,} waiting": lambda: visitor.get(
+                paths["one sheet"]
+            ),
             "/my-changes/ of somebody without any": lambda: nobody.get("/my-changes/"),
         }
         size = {name: len(ask()) for name, ask in asking.items()}
         took = medians(asking, times=20)
     section.says(
         f"{waiting:,} comments by one teacher wait, saved by class, {PER_CLASS} at a time. The "
-        "first page of the queue, by gunicorn as for the sheet, beside the trivial page:"
+        "first page of the queue and the sheet of one class, by gunicorn as for the mark sheet, "
+        "beside the trivial page:"
     )
     trivial = took["/my-changes/ of somebody without any"]
     section.shows(

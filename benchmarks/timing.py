@@ -40,6 +40,22 @@ def medians(acts: Mapping[str, Callable[[], Any]], *, times: int) -> dict[str, f
     return {name: statistics.median(some) for name, some in taken.items()}
 
 
+def statements(act: Callable[[], Any]) -> int:
+    """Return how many statements of the database an act takes."""
+    from django.db import connection
+
+    count = 0
+
+    def watch(execute: Any, *rest: Any) -> Any:
+        nonlocal count
+        count += 1
+        return execute(*rest)
+
+    with connection.execute_wrapper(watch):
+        act()
+    return count
+
+
 @dataclasses.dataclass(frozen=True)
 class Profile:
     """Where the time of an act goes: all of it, that of the database in so many statements, and the

@@ -254,6 +254,19 @@ def test_all_that_waits_is_approved(measured):
     assert not Change.objects.open().exists()
 
 
+def test_the_pages_of_the_queue_take_as_many_statements_with_more_waiting(measured):
+    classes = school.classes(measured, [5, 5, 5])
+
+    def counted(some):
+        queue.fill(measured, some, 1)
+        return queue.statements_of_pages(measured, classes[0])
+
+    few = counted(classes[:1])
+    assert set(few) == {"first page", "one sheet"}
+    assert min(few.values()) > 1
+    assert counted(classes[1:]) == few
+
+
 def test_the_cards_of_pupils_are_made_and_bound(measured):
     run = cards.ask(measured, cards.furnish(measured, 2))
     while card_runs.make_next(measured.school):
