@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from changes.models import Change, Decision
 from grading import card_runs, card_scope
-from grading.models import Term
+from grading.models import Enrollment, Term
 from students.models import Programme
 from tests.cast import SATURDAY_NIGHT, only, typed
 from tests.pages import more_pupils
@@ -301,6 +301,54 @@ def test_a_decision_of_somebody_else_meanwhile_is_shown(busy, page: Page, browse
     notice = page.get_by_role("alert")
     expect(notice).to_contain_text("Nothing was done")
     expect(notice).to_contain_text("B Admin declined this")
+
+
+def test_what_cannot_be_approved_as_it_is_is_resolved_and_approved(busy, page: Page, complaints):
+    people = busy.people
+    with busy.inside():
+        people.t2.types(people.marks[0], "Ada tries.", field="comment")
+    approve = page.get_by_role("button", name="Approve", exact=True)
+    look_again = page.get_by_role("button", name="Look again with these choices")
+
+    # Of two, one is in conflict: the other is approved.
+    busy.enter(page, people.a, sheet_of(busy, people.t2))
+    page.get_by_role("link", name="Tick all").click()
+    page.get_by_role("button", name="Approve ticked").click()
+    expect(page.get_by_role("heading", name="Will not be approved, and keeps")).to_be_visible()
+    page.get_by_role("button", name="Approve what can be: 1").click()
+    expect(page.get_by_text(re.compile(r"Approved: 1 change, decision \d+"))).to_be_visible()
+
+    # The conflict is resolved by "use this value"; meanwhile its author types another one.
+    page.goto(busy.url + sheet_of(busy, people.t2))
+    expect(page.get_by_role("checkbox")).to_have_count(1)
+    page.get_by_role("button", name="Use 58").click()
+    expect(page.get_by_role("heading", name="Will be approved: 1 change")).to_be_visible()
+    with busy.inside():
+        people.t2.types(people.marks[1], "59", reason="late homework, again")
+    approve.click()
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was done")
+    expect(page.get_by_role("heading", name="Typed since")).to_be_visible()
+    look_again.click()
+    expect(page.get_by_role("heading", name="Will be approved: 1 change")).to_be_visible()
+    expect(page.get_by_role("table", name="Will be approved")).to_contain_text("59")
+    page.get_by_role("button", name="Approve what can be: 1").click()
+    expect(page.get_by_text(re.compile(r"Approved: 1 change, decision \d+"))).to_be_visible()
+    with busy.inside():
+        assert people.grade(people.marks[1]) == "59"
+
+    # An enrolment is approved together with its pupil, who waits too.
+    page.goto(busy.url + sheet_of(busy, people.t1))
+    page.get_by_role("checkbox", name="Dean, Dora, new enrolment").check()
+    page.get_by_role("button", name="Approve ticked").click()
+    expect(page.get_by_text("Nothing of this can be approved as it is.")).to_be_visible()
+    expect(page.get_by_role("checkbox", name="Dean, Dora")).to_be_checked()
+    look_again.click()
+    approve.click()
+    expect(page.get_by_text(re.compile(r"Approved: \d+ changes, decision \d+"))).to_be_visible()
+    with busy.inside():
+        assert Enrollment.objects.filter(student__number="104").exists()
+        assert people.is_equal()
+    assert complaints == []
 
 
 def test_everything_works_without_scripts(busy, browser: Browser):
