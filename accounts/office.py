@@ -68,6 +68,12 @@ class OfficeAdmin(admin.ModelAdmin):
         kept = ("_changelist", "_add", "_change")
         return [url for url in super().get_urls() if (url.name or "").endswith(kept)]
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find a name as the pages write it too: "Almeida, Noor"."""
+        return super().get_search_results(request, queryset, search_term.replace(",", " "))
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OfficeList
 

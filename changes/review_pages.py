@@ -151,8 +151,9 @@ class Confirmation:
     brought: list[str] = dataclasses.field(default_factory=list)
 
     @property
-    def can_insist(self) -> bool:
-        return any(line.can_insist for line in self.refused)
+    def insistable(self) -> set[uuid.UUID]:
+        """The changes for which the page asks whether their value is to be used."""
+        return {line.first.id for line in self.refused if line.can_insist}
 
     @property
     def creates(self) -> bool:

@@ -23,6 +23,7 @@ from . import (
     card_pages,
     comment_bank,
     correction_pages,
+    correction_states,
     duplicate_pages,
     extension_pages,
     extensions,
@@ -244,7 +245,7 @@ class GradeCorrectionAdmin(OfficeAdmin):
         "kind",
         "reason",
         "submitted_by",
-        "status",
+        "state",
         "approved_by",
     )
     list_filter = ("status", "kind", "submitted_at")
@@ -259,16 +260,23 @@ class GradeCorrectionAdmin(OfficeAdmin):
         "reason",
         "submitted_by",
         "submitted_at",
-        "status",
+        "state",
         "approved_by",
         "approved_at",
         "decision",
     )
-    readonly_fields = ("enrollment_called",)
+    readonly_fields = ("enrollment_called", "state")
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.substitutes_view(correction_pages.listed)  # type: ignore[attr-defined]
         return [path("asked/", view, name="corrections"), *super().get_urls()]
+
+    def get_queryset(self, request: Any) -> QuerySet[Any]:
+        return correction_states.with_state(super().get_queryset(request))
+
+    @admin.display(description="state")
+    def state(self, row: Any) -> str:
+        return correction_states.in_words(row)
 
     def names_of(self, rows: Any) -> dict[Any, str]:
         return _names(rows, "enrollment")

@@ -8,24 +8,14 @@ import dataclasses
 import uuid
 from collections.abc import Sequence
 
-from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Q, QuerySet, Value, When
 
 from accounts.models import Membership
 from changes import naming
-from changes.models import Change
 
+from .correction_states import WAITING, in_words, state_of, with_state
 from .gpa import WithCorrection, with_corrections
 from .models import Enrollment, GradeCorrection
-
-WAITING, APPROVED, REJECTED, LAPSED = "waiting", "approved", "rejected", "lapsed"
-STATES = (
-    (WAITING, "awaiting approval"),
-    (APPROVED, "approved"),
-    (REJECTED, "rejected"),
-    (LAPSED, "not asked for any more"),
-)
-"""What can have become of a correction. A pending one whose change was retyped, withdrawn or is
-withheld by a revert is not asked for any more."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,25 +30,14 @@ class Row:
 
     @property
     def state_label(self) -> str:
-        return dict(STATES)[self.state]
+        return in_words(self.correction)
 
 
 def corrections(state: str = "") -> QuerySet[GradeCorrection]:
     """Return all corrections, or those of one state, with their ``state``: what waits first, the
     oldest on top; then the decided ones, the newest on top."""
-    still_open = Change.objects.filter(
-        school_id=OuterRef("school_id"), pk=OuterRef("change_id")
-    ).open()
     found = (
-        GradeCorrection.objects.annotate(
-            state=Case(
-                When(status="approved", then=Value(APPROVED)),
-                When(status="rejected", then=Value(REJECTED)),
-                When(Exists(still_open.order_by()), then=Value(WAITING)),
-                default=Value(LAPSED),
-                output_field=CharField(),
-            )
-        )
+        with_state(GradeCorrection.objects.all())
         .select_related("submitted_by", "approved_by", "decision")
         .order_by(
             Case(When(state=WAITING, then=Value(0)), default=Value(1)),
@@ -86,7 +65,7 @@ def about(found: QuerySet[GradeCorrection], sought: str) -> QuerySet[GradeCorrec
 
 def rows(found: Sequence[GradeCorrection], *, by: Membership) -> list[Row]:
     """Return corrections in words, with what the waiting ones would do."""
-    waiting = {each.pk: each for each in found if _state(each) == WAITING}
+    waiting = {each.pk: each for each in found if state_of(each) == WAITING}
     averages = with_corrections(
         {pk: (each.enrollment_id, each.new_grade) for pk, each in waiting.items()},
         decimals=by.school.gpa_decimals,
@@ -95,18 +74,13 @@ def rows(found: Sequence[GradeCorrection], *, by: Membership) -> list[Row]:
     return [
         Row(
             correction=each,
-            state=_state(each),
+            state=state_of(each),
             title=titles[each.enrollment_id],
             average=averages.get(each.pk),
             may_decide=each.pk in waiting and each.submitted_by_id != by.user_id,
         )
         for each in found
     ]
-
-
-def _state(each: GradeCorrection) -> str:
-    state: str = each.state  # type: ignore[attr-defined]
-    return state
 
 
 def people() -> dict[uuid.UUID, str]:

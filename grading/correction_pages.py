@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from accounts import substitute
 from accounts.in_school import MemberRequest
 
-from . import correction_list
+from . import correction_list, correction_states
 from .models import Enrollment, GradeCorrection, Section, Term
 
 ON_A_PAGE = 50
@@ -27,7 +27,7 @@ class Filters(forms.Form):
 
     sought = forms.CharField(label="Pupil, number, class or reason", required=False, max_length=100)
     state = forms.ChoiceField(
-        label="State", required=False, choices=[("", "all"), *correction_list.STATES]
+        label="State", required=False, choices=[("", "all"), *correction_states.STATES]
     )
     term = forms.ChoiceField(label="Term", required=False)
     section = forms.ChoiceField(label="Class", required=False)
@@ -83,7 +83,7 @@ def listed(request: MemberRequest) -> HttpResponseBase:
         "rows": rows,
         "rest_of_query": asked.urlencode(),
         "count": sum(row.may_decide for row in rows),
-        "waiting": correction_list.corrections(correction_list.WAITING).count(),
+        "waiting": correction_list.corrections(correction_states.WAITING).count(),
         "substitute": substitute.in_force(request.member.school),
         "may_name": substitute.is_alone(request.member),
     }

@@ -25,6 +25,7 @@ from changes.propose import Draft
 from changes.registry import EXISTS, FALSE
 
 from .corrected_mail import tell_instructors
+from .correction_states import with_state
 from .models import Enrollment, GradeCorrection
 
 
@@ -385,12 +386,14 @@ def of_changes(
     changes: Sequence[Change], decisions: Mapping[uuid.UUID, Collection[uuid.UUID]]
 ) -> dict[uuid.UUID, list[GradeCorrection]]:
     """Return the corrections that stand beside changes, and those that decisions on a mark wrote
-    of it. ``decisions``: those on each change, by its id. One statement."""
-    rows = GradeCorrection.objects.filter(
-        Q(change__in=[each.pk for each in changes])
-        | Q(
-            decision__in=set().union(*decisions.values()),
-            enrollment_id__in={each.entity_id for each in changes},
+    of it, with their state. ``decisions``: those on each change, by its id. One statement."""
+    rows = with_state(
+        GradeCorrection.objects.filter(
+            Q(change__in=[each.pk for each in changes])
+            | Q(
+                decision__in=set().union(*decisions.values()),
+                enrollment_id__in={each.entity_id for each in changes},
+            )
         )
     ).order_by("submitted_at", "id")
     moved_by: dict[tuple[uuid.UUID, uuid.UUID | None], list[uuid.UUID]] = defaultdict(list)

@@ -21,7 +21,15 @@ from changes.projector import Move
 from changes.propose import Draft
 from changes.registry import Effect, Invalid, Rules, Told
 
-from . import corrections, extensions, moved_marks, review_sheet, unusual_marks, waitlisting
+from . import (
+    correction_states,
+    corrections,
+    extensions,
+    moved_marks,
+    review_sheet,
+    unusual_marks,
+    waitlisting,
+)
 from .access import is_restricted
 from .characters import characters
 from .models import Enrollment, GradeCorrection, Section, Term
@@ -167,7 +175,7 @@ NOT_YOUR_CLASS = "In this school teachers change their own classes only. Ask the
 def _effect(row: GradeCorrection) -> Effect:
     grades = " → ".join(grade or "none" for grade in (row.old_grade, row.new_grade))
     kind = "" if row.kind == GradeCorrection.Kind.CORRECTION else f" by {row.get_kind_display()}"
-    words = f"grade correction{kind}, {grades}, {row.get_status_display()}"
+    words = f"grade correction{kind}, {grades}, {correction_states.in_words(row)}"
     return Effect(words, reverse("admin:grading_gradecorrection_change", args=[row.pk]))
 
 

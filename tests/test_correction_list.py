@@ -7,11 +7,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from accounts.freezing import freeze
 from accounts.in_school import enter
 from changes.models import Decision
 from changes.propose import Draft, creation
 from grading.models import GradeCorrection
-from tests.cast import only
+from tests.cast import SATURDAY_NIGHT, only
 from tests.pages import Browser, form_of
 
 LIST = reverse("admin:corrections")
@@ -216,3 +217,30 @@ def test_one_is_sent_back_to_pages_of_the_office_alone(asked, at):
     sent = {"action": "approve", "back": at}
     answer = Browser(asked.a).send(reverse("admin:confirm"), sent)
     assert answer.url == reverse("admin:review")
+
+
+def test_what_a_revert_has_withheld_is_pending_nowhere(people):
+    """The list, the record's page and the timeline say the same of it."""
+    with enter(people.school):
+        people.stand(people.marks[0], "60", by=people.t1)
+        people.v.types(people.marks[0], "95", reason="typo", at=SATURDAY_NIGHT)
+        row = GradeCorrection.objects.get()
+        people.a.reverts(people.v, start=None, reason="her niece")
+    at = reverse("admin:grading_gradecorrection_change", args=[row.pk])
+    listed = reverse("admin:grading_gradecorrection_changelist")
+    timeline = reverse("admin:timeline", args=["enrollment", people.marks[0]])
+    for page in (LIST, at, listed, timeline):
+        text = Browser(people.b).get(page).content.decode()
+        assert "not asked for any more" in text, page
+        assert "pending<" not in text.replace(">pending</a>", ""), page  # a filter is called so
+
+
+def test_what_a_frozen_account_asked_for_is_held(people):
+    with enter(people.school):
+        people.stand(people.marks[0], "60", by=people.t1)
+        people.v.types(people.marks[0], "95", reason="typo")
+        freeze(people.v.member, by=people.a.member, origin=people.a.origin(), reason="")
+    page = Browser(people.b).get(LIST)
+    assert page.context["waiting"] == 0
+    assert "held: the account is frozen" in page.content.decode()
+    assert 'type="checkbox" name="change"' not in page.content.decode()

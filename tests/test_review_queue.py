@@ -119,6 +119,18 @@ def test_what_is_of_no_class_is_grouped_by_what_it_is(office, people):
     ]
 
 
+def test_the_choice_to_use_a_value_is_ticked_when_its_reason_is_asked_for(office, people):
+    with enter(people.school):
+        mine = only(people.t1.types(people.marks[0], "70"))
+        people.a.approves(only(people.t2.types(people.marks[0], "64")))
+    sent = {"insist": mine.pk, "change": mine.pk, "school": people.school.pk}
+    page = office.post(reverse("admin:confirm"), sent)
+    text = page.content.decode()
+    assert page.context["shown"].count == 0  # a mark stands: a reason is needed
+    assert f'name="use" value="{mine.pk}" id="use-{mine.pk}" checked' in text
+    assert text.count(f'name="use" value="{mine.pk}"') == 1
+
+
 def test_a_form_that_names_no_sheet_leads_back_to_the_queue(office, people):
     change = types(people, people.t1, people.marks[0], "75")
     sent = {"change": change.pk, "group": "", "author": people.t1.user.pk}
