@@ -117,7 +117,7 @@ def make(request: MemberRequest) -> HttpResponseBase:
     scope = _scope(request.POST.get("of", ""), term)
     form = Wanted(request.POST)
     if not form.is_valid():
-        messages.error(request, " ".join(form.errors["reason"]))
+        messages.error(request, " ".join(map(str, form.errors["reason"])))
         return redirect(_address(term, scope.key))
     try:
         run = card_runs.ask(

@@ -1,6 +1,8 @@
 """What has become of a correction, which its row alone does not say while it is pending: its change
 may have been retyped, withdrawn, or taken out of the queue."""
 
+from typing import Any
+
 from django.db.models import Case, CharField, Exists, OuterRef, QuerySet, Value, When
 
 from accounts.models import Membership
@@ -20,7 +22,7 @@ STATES = (
 more. What a frozen account has asked for cannot be decided."""
 
 
-def with_state(found: QuerySet[GradeCorrection]) -> QuerySet[GradeCorrection]:
+def with_state(found: QuerySet[GradeCorrection]) -> QuerySet[Any]:
     """Return corrections with their ``state``."""
     still_open = Change.objects.filter(
         school_id=OuterRef("school_id"), pk=OuterRef("change_id")
