@@ -7,6 +7,7 @@ error texts) cannot show one. Call inside a school.
 import dataclasses
 import datetime as dt
 import enum
+import functools
 import uuid
 from collections.abc import Collection, Iterable
 
@@ -179,19 +180,25 @@ def own_new(entity_type: str, *, by: Membership) -> list[uuid.UUID]:
 def _rows(
     tracked: Tracked, ids: list[uuid.UUID], by: Membership
 ) -> dict[uuid.UUID, dict[str, str | None]]:
-    fields = list(tracked.fields.values())
-    query = sql.SQL("select id, {} from {} where school_id = %s and id = any(%s)").format(
+    with connection.cursor() as cursor:
+        cursor.execute(_select(tracked.entity_type), [by.school_id, lookups.array(ids)])
+        return {
+            row[0]: dict(zip(tracked.fields, row[1:], strict=True)) for row in cursor.fetchall()
+        }
+
+
+@functools.cache
+def _select(entity_type: str) -> str:
+    """Return the statement that reads rows of a type, the columns in the order of its fields."""
+    tracked = registry.get(entity_type)
+    query = sql.SQL("select id, {} from {} where school_id = %s and id = any(%s::uuid[])").format(
         sql.SQL(", ").join(
-            sql.SQL("nullif({}::text, '')").format(sql.Identifier(f.column)) for f in fields
+            sql.SQL("nullif({}::text, '')").format(sql.Identifier(f.column))
+            for f in tracked.fields.values()
         ),
         sql.Identifier(tracked.table),
     )
-    with connection.cursor() as cursor:
-        cursor.execute(query.as_string(None), [by.school_id, ids])
-        return {
-            row[0]: {f.name: value for f, value in zip(fields, row[1:], strict=True)}
-            for row in cursor.fetchall()
-        }
+    return query.as_string(None)
 
 
 def _heads(

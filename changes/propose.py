@@ -6,6 +6,7 @@ not lose a sheet. Call everything here inside a school.
 
 import dataclasses
 import enum
+import functools
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -244,14 +245,17 @@ def lock_author(by: Membership) -> None:
         MayNotPropose: the member, or the person, has been deactivated.
         Frozen: the office has frozen the account.
     """
-    now = (
-        Membership.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("user", "school")
-        .get(pk=by.pk)
-    )
-    if now.is_frozen:
-        raise Frozen(now.school)
-    if not (now.is_active and now.user.is_active):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select m.frozen_at is not null, m.is_active and u.is_active"
+            " from accounts_membership m join accounts_user u on u.id = m.user_id"
+            " where m.id = %s for no key update of m",
+            [by.pk],
+        )
+        is_frozen, is_active = cursor.fetchone()
+    if is_frozen:
+        raise Frozen(by.school)
+    if not is_active:
         raise MayNotPropose(
             "Your account in this school has been closed. Nothing was saved: ask the office."
         )
@@ -561,21 +565,26 @@ def seal_and_insert(
         of = change_set if isinstance(change_set, ChangeSet) else change_set[change.change_set_id]
         change.salt = seal.new_salt()
         change.commitment = seal.commitment(change.salt, seal.facts_of_change(change, of))
+    columns = [
+        [getattr(change, field.attname) for change in changes]
+        for field in Change._meta.concrete_fields
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_insert_statement(), columns)
+    for change in changes:
+        change._state.adding, change._state.db = False, connection.alias
+    return changes
+
+
+@functools.cache
+def _insert_statement() -> str:
     fields = Change._meta.concrete_fields
-    columns = [sql.Identifier(str(field.column)) for field in fields]
     arrays = [
         sql.SQL("%s::{}[]").format(sql.SQL(str(field.db_type(connection)))) for field in fields
     ]
     statement = sql.SQL("insert into {} ({}) select * from unnest({})").format(
         sql.Identifier(Change._meta.db_table),
-        sql.SQL(", ").join(columns),
+        sql.SQL(", ").join(sql.Identifier(str(field.column)) for field in fields),
         sql.SQL(", ").join(arrays),
     )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            statement.as_string(None),
-            [[getattr(change, field.attname) for change in changes] for field in fields],
-        )
-    for change in changes:
-        change._state.adding, change._state.db = False, connection.alias
-    return changes
+    return statement.as_string(None)

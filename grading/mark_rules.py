@@ -65,7 +65,7 @@ class MarkRules(Rules):
                 _clean_typed(draft, involved[-1] if involved else None, by=by, at=at)
 
     def need_two_people(self, drafts: Sequence[Draft]) -> None:
-        graded = [draft for draft in drafts if draft.field == "grade"]
+        graded = [draft for draft in drafts if draft.field == "grade" and _may_stand(draft)]
         if not graded:
             return
         standing = corrections.standing({draft.entity_id for draft in graded})
@@ -289,6 +289,12 @@ def _no_mark(mark: str | None, scale: Scale | None) -> str | None:
     return f"{mark} is no mark of the scale “{scale.name}”, which takes {scale.describe()}."
 
 
+def _may_stand(draft: Draft) -> bool:
+    """Return whether a grade may stand on the enrolment: not where its author sees it and no
+    effective change of the cell. So first grades ask nothing more of the database."""
+    return draft.record is None or draft.record.cell("grade").head is not None
+
+
 def _read(draft: Draft, scale: Scale | None) -> None:
     if draft.typed is None or not draft.typed.strip():
         draft.value = None
@@ -341,9 +347,9 @@ def _classes(
 ) -> dict[uuid.UUID, _Class]:
     """Return what these sections say about marks, with what is changed of them ``among`` the
     same save or decision; with ``by``, those too that only that author sees."""
+    stand = Section.objects.filter(pk__in=ids).values_list("pk", *(f"{name}_id" for name in _SAID))
     said: dict[uuid.UUID, dict[str, uuid.UUID | None]] = {
-        section.pk: {name: getattr(section, f"{name}_id") for name in _SAID}
-        for section in Section.objects.filter(pk__in=ids)
+        section: dict(zip(_SAID, refers, strict=True)) for section, *refers in stand
     }
     if by is not None:
         for each, record in overlay.see("section", ids - said.keys(), by=by).items():

@@ -80,6 +80,15 @@ def test_a_save_costs_the_same_however_many_cells(classes):
     assert few == many < 40
 
 
+def test_a_sheet_of_first_marks_is_saved_with_few_statements(classes):
+    """It is what teachers wait for at the end of term. Corrections may ask more."""
+    people = classes
+    first = statements(lambda: people.t1.proposes(marks(people.few, "70")))
+    people.a.approves(*waiting_of(people.few))
+    assert first < statements(lambda: people.t1.proposes(marks(people.few, "71", "recount")))
+    assert first <= 12
+
+
 def test_a_save_of_corrections_costs_the_same_however_many_cells(classes):
     people = classes
     people.a.enters(marks([*people.few, *people.many], "60"))
