@@ -3,7 +3,7 @@
 PORT ?= 8000
 ARGS ?=
 KILLS ?= 200
-SEEDS ?= 200
+SEEDS ?= 50
 FIRST ?= 0
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
@@ -30,8 +30,8 @@ demo-reset: environment ## forget the demo's data and start it afresh
 test: environment ## run the tests, two at a time (ARGS="tests/test_x.py -k y" for some of them)
 	@exec $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
-soak: environment ## play SEEDS=200 random schools beside the model of the ledger, from the seed FIRST=0 on
-	@exec env LEDGER_SEEDS="$(SEEDS)" LEDGER_FIRST="$(FIRST)" $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses 2 --dist load -q tests/test_model.py $(ARGS)
+soak: environment ## play SEEDS=50 times twenty random schools beside the model, from the seed FIRST=0 on
+	@exec env LEDGER_SCHOOLS=20 LEDGER_SEEDS="$(SEEDS)" LEDGER_FIRST="$(FIRST)" $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses 2 --dist load -q tests/test_model.py $(ARGS)
 
 crash: environment ## kill the server and the database KILLS=200 times under load, and see that nothing is lost
 	@exec $(RUN) -m tests.crash --kills "$(KILLS)" $(ARGS)
