@@ -17,7 +17,7 @@ from .models import Change, ChangeSet
 from .propose import NothingSaved
 from .record_form import Choices, NewRecordForm, RecordForm, columns_of
 from .registry import EXISTS, TRUE
-from .review_pages import brought_in_words
+from .review_pages import brought_in_words, told_in_words
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -137,7 +137,8 @@ def _save(request: MemberRequest, form: RecordForm) -> bool:
     if not entered.saved.changes:
         messages.info(request, "Nothing was changed, so nothing was saved.")
     if done:
-        messages.success(request, f"Saved: {done} change{'' if done == 1 else 's'}.")
+        told = told_in_words(entered.outcome) if entered.outcome else ""
+        messages.success(request, f"Saved: {done} change{'' if done == 1 else 's'}. {told}".strip())
     for brought in brought_in_words(entered.outcome) if entered.outcome else ():
         messages.warning(request, f"{brought}.")
     if waiting:

@@ -35,7 +35,7 @@ from .models import Change, ChangeSet, Decision
 from .projector import Move
 from .propose import NothingSaved
 from .queue_pages import in_group
-from .registry import EXISTS, FALSE
+from .registry import EXISTS, FALSE, in_order
 from .registry import get as tracked_type
 
 LISTED = 300
@@ -469,6 +469,18 @@ def brought_in_words(outcome: review.Outcome) -> list[str]:
         f"{each.value or 'none'}, {each.set_reason[:1].lower()}{each.set_reason[1:].rstrip('.')}"
         for each in outcome.brought
     )
+
+
+def told_in_words(outcome: review.Outcome) -> str:
+    """Say how many people are told by mail of what was decided, or nothing."""
+    if outcome.decision is None:
+        return ""
+    told = {
+        each.who for tracked in in_order() for each in tracked.rules.told_of(outcome.decision)
+    }
+    if not told:
+        return ""
+    return f"{len(told)} {'person is' if len(told) == 1 else 'people are'} told of it."
 
 
 def _vanishing(moves: Collection[Move], done: Collection[Judged]) -> list[str]:

@@ -83,6 +83,20 @@ def test_what_is_typed_stands_at_once_as_one_decision_with_who_and_why(people):
         assert changes[0].change_set.reason == "asked"
 
 
+def test_it_says_how_many_are_told_of_it(people):
+    with enter(people.school):
+        for number, pupil in enumerate(people.students[:2]):
+            directly(people.a, "student", pupil, email=f"p{number}@home.example")
+    path, browser = at("grading_section", people.section), Browser(people.a)
+
+    def saved(**typed: str) -> str:
+        response = browser.send(path, {**opens(people.a, path), **typed})
+        return re.findall("Saved: [^<]*", browser.get(response.url).content.decode())[0]
+
+    assert saved(schedule="Mondays, 9:00") == "Saved: 1 change. 2 people are told of it."
+    assert saved(source_id="r-1") == "Saved: 1 change."
+
+
 def test_a_form_that_is_saved_untouched_changes_nothing(people):
     for name, pk in (
         ("students_student", people.students[0]),
