@@ -1,5 +1,5 @@
-"""What others decided about a person's changes, and which marks of their classes a revert moved,
-since they last said that they have seen it.
+"""What others decided about a person's changes, and which marks, comments and details of their
+classes a revert moved, since they last said that they have seen it.
 
 Nothing is copied: it is read from the changes themselves and their decisions. Call inside a school.
 """
@@ -13,7 +13,7 @@ from django.utils.functional import SimpleLazyObject
 from accounts.models import Membership
 from changes.models import Change, Decision
 
-from . import moved_marks, own_changes
+from . import moved_details, moved_marks, own_changes
 
 MOST = 99
 """Up to which the unseen are counted."""
@@ -39,12 +39,13 @@ def of(member: Membership) -> QuerySet[Change]:
 
 
 def count_unseen(member: Membership) -> int:
-    """Return how many of both are new, at most ``MOST`` + 1. One statement."""
-    own, moved = (
+    """Return how many of all these are new; beyond ``MOST`` not exactly. Two statements."""
+    own, marks = (
         found.filter(decision__number__gt=member.decided_seen).order_by().values_list("pk")
         for found in (of(member), moved_marks.of_classes_of(member))
     )
-    return len(own.union(moved, all=True)[: MOST + 1])
+    details = moved_details.of_classes_of(member, since=member.decided_seen).order_by()
+    return len(own.union(marks, all=True)[: MOST + 1]) + len(details[: MOST + 1])
 
 
 def unseen(request: HttpRequest) -> dict[str, Any]:

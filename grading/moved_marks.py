@@ -5,7 +5,6 @@ school. The number of statements does not grow with the marks.
 """
 
 import dataclasses
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,10 +15,10 @@ from django.db.models.lookups import In
 
 from accounts.models import Membership, OutboxMessage
 from changes import as_of, naming
-from changes.as_of import AsOf
 from changes.models import Change, Decision
 from changes.registry import Told
 
+from . import told_on_page
 from .models import Enrollment, GradeCorrection, Section
 
 MOVED = (GradeCorrection.Kind.REVERT, GradeCorrection.Kind.REINSTATE)
@@ -139,45 +138,12 @@ def _on_their_page(decision: Decision) -> Iterable[Told]:
     ids = list(enrollments)
     if not ids:
         return
-    counts: Counter[uuid.UUID] = Counter()
-    school = decision.school
-    then, before = AsOf(school, decision.number), AsOf(school, decision.number - 1)
+    then, before = told_on_page.ledgers(decision)
     stood = then.stand(("enrollment", each) for each in ids)
-    section_of = _said([then, before], stood, "section")
-    section_of |= _said([before, then], set(ids) - stood, "section")
-    instructor_of = _said([then, before], set(section_of.values()), "instructor")
-    for each in ids:
-        if section := section_of.get(each):
-            counts[section] += 1
-    members = {
-        member.user_id: member
-        for member in Membership.objects.filter(
-            school=school, user_id__in=set(instructor_of.values())
-        ).select_related("user")
-    }
-    titles = naming.titles(("section", each) for each in counts)
-    for section, marks in sorted(counts.items(), key=lambda each: titles[each[0]]):
-        member = members.get(instructor_of.get(section, uuid.UUID(int=0)))
-        if member is None or member.user_id == decision.decided_by_id:
-            continue
-        seen = "seen since" if member.decided_seen >= decision.number else "not seen yet"
-        yield Told(
-            f"{member.user} ({member.user.email})",
-            f"{titles[section]}: {marks} mark{'' if marks == 1 else 's'}",
-            f"on the page “What was decided”, {seen}",
-            None,
-        )
-
-
-def _said(
-    ledgers: Iterable[AsOf], ids: Iterable[uuid.UUID], field: str
-) -> dict[uuid.UUID, uuid.UUID]:
-    """Return what a reference of each record was, by the first ledger that knows it."""
-    found: dict[uuid.UUID, uuid.UUID] = {}
-    wanted = set(ids)
-    for ledger in ledgers:
-        ledger.read(wanted - found.keys(), {field})
-        for each in wanted - found.keys():
-            if value := ledger.said(each, field):
-                found[each] = uuid.UUID(value)
-    return found
+    section_of = told_on_page.said([then, before], stood, "section")
+    section_of |= told_on_page.said([before, then], set(ids) - stood, "section")
+    counts = Counter(section_of[each] for each in ids if each in section_of)
+    yield from told_on_page.told(
+        decision,
+        {each: f"{marks} mark{'' if marks == 1 else 's'}" for each, marks in counts.items()},
+    )

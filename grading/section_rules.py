@@ -15,8 +15,9 @@ from changes.judgement import Judged
 from changes.models import Change, Decision
 from changes.projector import Move
 from changes.propose import Draft
-from changes.registry import EXISTS, Effect, Rules
+from changes.registry import EXISTS, Effect, Rules, Told
 
+from . import moved_details
 from .access import is_restricted
 from .mark_rules import NOT_YOUR_CLASS
 from .models import CourseChangeHistory, Section
@@ -78,6 +79,9 @@ class SectionRules(Rules):
         count = CourseChangeHistory.objects.filter(decision=decision).count()
         if count:
             yield f"{count} row{'s' if count > 1 else ''} of the history of sections"
+
+    def told_of(self, decision: Decision) -> Iterable[Told]:
+        return moved_details.told_of(decision)
 
     def moved(self, act: Act, moves: Sequence[Move]) -> None:
         came_or_went = {m.entity_id for m in moves if m.field == EXISTS}

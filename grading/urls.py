@@ -71,6 +71,7 @@ urlpatterns = [
     path("my-changes/", my_changes.my_changes, name="my-changes"),
     path("my-changes/decided/", decided.decided_page, name="decided"),
     path("my-changes/moved/", decided.moved_page, name="moved-marks"),
+    path("my-changes/moved/details/", decided.details_page, name="moved-details"),
     path("my-changes/decided/seen/", decided.seen, name="decided-seen"),
     path("my-changes/decided/mail/", decided.mail, name="decided-mail"),
     path("my-changes/<uuid:change_id>/withdraw/", my_changes.withdrawal, name="withdraw"),
