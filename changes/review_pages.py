@@ -475,9 +475,7 @@ def told_in_words(outcome: review.Outcome) -> str:
     """Say how many people are told by mail of what was decided, or nothing."""
     if outcome.decision is None:
         return ""
-    told = {
-        each.who for tracked in in_order() for each in tracked.rules.told_of(outcome.decision)
-    }
+    told = {each.who for tracked in in_order() for each in tracked.rules.told_of(outcome.decision)}
     if not told:
         return ""
     return f"{len(told)} {'person is' if len(told) == 1 else 'people are'} told of it."
