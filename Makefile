@@ -28,7 +28,7 @@ demo-reset: environment ## forget the demo's data and start it afresh
 	@exec $(RUN) tools/demo.py --port "$(PORT)" --reset
 
 test: environment ## run the tests, two at a time (ARGS="tests/test_x.py -k y" for some of them)
-	@exec $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@exec $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 soak: environment ## play SEEDS=50 times twenty random schools beside the model, from the seed FIRST=0 on
 	@exec env LEDGER_SCHOOLS=20 LEDGER_SEEDS="$(SEEDS)" LEDGER_FIRST="$(FIRST)" $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses 2 --dist load -q tests/test_model.py $(ARGS)

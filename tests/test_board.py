@@ -307,7 +307,7 @@ def test_the_board_costs_the_same_for_many_classes_as_for_few(people):
     grow(0, 30)
     few = cost()
     grow(30, 270)
-    assert cost() == few < 20
+    assert cost() == few < 22
 
 
 # Reminding. ---------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@ school never sees or touches another, and nobody approves their own correction."
 
 import datetime
 import functools
+import io
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 from django.db import DatabaseError, connection, connections, transaction
+from PIL import Image
 from psycopg import sql
 
 from accounts import disclosures
@@ -95,6 +97,13 @@ def busy(inside: Cast) -> Cast:
     return inside
 
 
+def a_picture() -> bytes:
+    """A PNG of one dot."""
+    file = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(file, "PNG")
+    return file.getvalue()
+
+
 def fill(people: Cast) -> None:
     people.stand(people.marks[0], "60", by=people.t1)
     people.stand(people.marks[0], "70", by=people.t1)
@@ -151,7 +160,7 @@ def fill_report_cards(people: Cast) -> None:
         "remark", {"student": str(pupil), "term": str(people.term), "text": "A good term."}
     )
     people.a.enters(drafts, whole=True)
-    Logo.objects.create(school=people.school, image=b"", kind="png")
+    Logo.objects.create(school=people.school, image=a_picture(), kind="png")
     run = CardRun.objects.create(
         school=people.school,
         term_id=people.term,
