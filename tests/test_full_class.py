@@ -17,7 +17,6 @@ from changes.models import Change, Decision, LedgerHead
 from changes.propose import Draft, creation
 from grading.models import Enrollment, Section
 from grading.waiting_list import lists
-from tests import cast
 from tests.cast import typed
 from tests.pages import Browser
 from tests.racing import race
@@ -276,10 +275,9 @@ def test_many_who_come_into_a_full_class_cost_no_more_statements(full):
 
 
 @pytest.fixture
-def two_for_the_last_place(own_database):
-    people = cast.assemble()
-    with enter(people.school):
-        return prepared(people)
+def two_for_the_last_place(own_cast):
+    with enter(own_cast.school):
+        return prepared(own_cast)
 
 
 def race_for_the_last_place(people):

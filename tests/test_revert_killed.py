@@ -17,7 +17,6 @@ from django.db import connection, connections
 from accounts.in_school import enter
 from changes.models import Decision, Exclusion, LedgerHead
 from grading.models import GradeCorrection
-from tests import cast
 from tests.cast import Cast
 from tests.pages import Browser, form_of
 from tests.serving import Server
@@ -27,9 +26,9 @@ OWNER = "owner" if "owner" in settings.DATABASES else "default"
 
 
 @pytest.fixture
-def people(own_database: str) -> Iterator[Cast]:
+def people(own_cast: Cast) -> Iterator[Cast]:
     """The cast, committed. V has raised three marks, of which T1 had given one."""
-    people = cast.assemble()
+    people = own_cast
     with enter(people.school):
         people.stand(people.marks[0], "60", by=people.t1)
         for mark in people.marks:
