@@ -60,7 +60,7 @@ def erase(**options):
 
 
 def found(*words):
-    """Where words stand, in any table: (table, the row as text)."""
+    """Where words stand, in any table: (table, the row as text), in the order of their text."""
     with erasure.as_owner(), connection.cursor() as cursor:
         cursor.execute("select tablename from pg_tables where schemaname = 'public'")
         hits = []
@@ -78,7 +78,7 @@ def found(*words):
             hits += [(table, row) for (row,) in cursor.fetchall() if any(w in row for w in words)]
             if is_forced:
                 cursor.execute(forced.format(name, sql.SQL("force")).as_string(None))
-    return hits
+    return sorted(hits)  # a table has no order of its own
 
 
 def assert_proved(people):
