@@ -196,7 +196,6 @@ class Office(Visitor):
         self.accounts = accounts
         self.done: Counter[str] = Counter()
         self.keys: list[str] = []
-        self.approved: list[str] = []
 
     def act(self) -> None:
         self.random.choice([self.approve, self.approve, self.approve, self.revert, self.lift])()
@@ -209,9 +208,11 @@ class Office(Visitor):
         )
         if path is None:
             return
-        seen = re.findall(r'name="change" value="([0-9a-f -]+)"', self._page(path.group()))[:20]
-        if not seen:
+        waiting = re.findall(r'name="change" value="([0-9a-f -]+)"', self._page(path.group()))
+        if not waiting:
             return
+        # A few of them: one that its author types anew meanwhile would refuse them all.
+        seen = self.random.sample(waiting, min(len(waiting), self.random.randint(1, 4)))
         sent = {"action": "approve", "seen": seen, "use": seen}
         self._decide("/office/review/decide/", sent, "approve")
 
