@@ -22,7 +22,7 @@ from . import environment, report
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".bench"
 DATA = FOLDER / "postgres"
-PARTS = ("sheet", "load", "ledger", "revert", "queue", "cards")
+PARTS = ("sheet", "load", "ledger", "revert", "queue", "cards", "isolation")
 
 
 class Failed(Exception):

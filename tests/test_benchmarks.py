@@ -13,6 +13,7 @@ from benchmarks import (
     cards,
     environment,
     history,
+    isolation,
     ledger,
     load,
     memory,
@@ -28,6 +29,7 @@ from changes import projector
 from changes.models import Change
 from grading import card_runs
 from grading import sheet as mark_sheet
+from grading.models import Term
 
 
 @pytest.fixture
@@ -282,3 +284,19 @@ def test_the_cards_of_pupils_are_made_and_bound(measured):
     while card_runs.make_next(measured.school):
         pass
     cards.bind(measured, run, 2)
+
+
+def test_without_policies_a_query_sees_every_school_and_afterwards_its_own_again(own_database):
+    schools = [school.found(name) for name in ("Hill", "Dale")]
+    for each in schools:
+        with enter(each):
+            school.furnish(each)
+
+    def terms_seen():
+        with enter(schools[0]):
+            return Term.objects.count()
+
+    assert terms_seen() == 1
+    with isolation.without_policies():
+        assert terms_seen() == 2
+    assert terms_seen() == 1
