@@ -2,6 +2,7 @@
 environment that `python -m benchmarks` makes."""
 
 import argparse
+import gc
 import importlib
 import signal
 import sys
@@ -25,6 +26,8 @@ def main() -> None:
     options = parser.parse_args()
     django.setup()
     measure = importlib.import_module(f"benchmarks.{options.part}").measure
+    gc.collect()
+    gc.freeze()  # as wsgi.py does
     section = measure(options.small, large=True) if options.large else measure(options.small)
     section.memory.note("what measures, otherwise", memory.peak())
     with connection.cursor() as cursor:
