@@ -1,13 +1,16 @@
 """Fetching a class, or a pupil, with the permission to open it."""
 
 import uuid
+from collections.abc import Sequence
+from typing import Any
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404
 
 from accounts import audit
 from accounts.in_school import MemberRequest, Refused
 from accounts.models import AuditLog, Membership
+from changes.propose import Draft
 from students.models import Student
 
 from .models import Enrollment, Section
@@ -69,6 +72,15 @@ def is_own(member: Membership, section: Section) -> bool:
 def is_restricted(member: Membership) -> bool:
     """Return whether the member may open nothing but their own classes."""
     return member.school.teachers_restricted and not member.is_office
+
+
+def refuse_those_of(drafts: Sequence[Draft], others: QuerySet[Any], because: str) -> None:
+    """Refuse the drafts that are about one of these records, in these words."""
+    ids = {draft.entity_id for draft in drafts}
+    found = set(others.filter(pk__in=ids).values_list("pk", flat=True))
+    for draft in drafts:
+        if draft.entity_id in found:
+            draft.refuse(because)
 
 
 def interest(member: Membership, *, is_own: bool) -> str:

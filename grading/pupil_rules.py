@@ -18,7 +18,7 @@ from changes.registry import Rules
 from students.models import Student
 
 from . import issuing, not_the_same, review_sheet
-from .access import is_restricted
+from .access import is_restricted, refuse_those_of
 
 ALIKE = 85
 """The least likeness of two names, of 100, at which they may be one pupil's."""
@@ -36,17 +36,10 @@ class PupilRules(Rules):
     def clean(
         self, drafts: Sequence[Draft], *, by: Membership, at: dt.datetime, among: Sequence[Draft]
     ) -> None:
-        if not is_restricted(by):
-            return
-        # A pupil who is missing may be added, and corrected until approved.
-        others = set(
-            Student.objects.filter(pk__in={draft.entity_id for draft in drafts})
-            .exclude(enrollments__section__instructor_id=by.user_id)
-            .values_list("pk", flat=True)
-        )
-        for draft in drafts:
-            if draft.entity_id in others:
-                draft.refuse(NOT_YOUR_PUPIL)
+        if is_restricted(by):
+            # A pupil who is missing may be added, and corrected until approved.
+            others = Student.objects.exclude(enrollments__section__instructor_id=by.user_id)
+            refuse_those_of(drafts, others, NOT_YOUR_PUPIL)
 
     def group(self, judged: Sequence[Judged]) -> Mapping[uuid.UUID, Group]:
         return dict.fromkeys(

@@ -18,7 +18,7 @@ from changes.propose import Draft
 from changes.registry import EXISTS, Effect, Rules, Told
 
 from . import moved_details
-from .access import is_restricted
+from .access import is_restricted, refuse_those_of
 from .mark_rules import NOT_YOUR_CLASS
 from .models import CourseChangeHistory, Section
 from .telling import tell_pupils
@@ -44,16 +44,9 @@ class SectionRules(Rules):
     def clean(
         self, drafts: Sequence[Draft], *, by: Membership, at: dt.datetime, among: Sequence[Draft]
     ) -> None:
-        if not is_restricted(by):
-            return
-        others = set(
-            Section.objects.filter(pk__in={draft.entity_id for draft in drafts})
-            .exclude(instructor_id=by.user_id)
-            .values_list("pk", flat=True)
-        )
-        for draft in drafts:
-            if draft.entity_id in others:
-                draft.refuse(NOT_YOUR_CLASS)
+        if is_restricted(by):
+            others = Section.objects.exclude(instructor_id=by.user_id)
+            refuse_those_of(drafts, others, NOT_YOUR_CLASS)
 
     def group(self, judged: Sequence[Judged]) -> Mapping[uuid.UUID, Group]:
         return dict.fromkeys((each.id for each in judged), Group("section", "Section details"))
