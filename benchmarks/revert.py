@@ -199,7 +199,7 @@ def lift(made: History, done: revert.Reverted) -> None:
 def _rebuild(made: History) -> None:
     with enter(made.school):
         lock(made.school)
-        assert projector.rebuild(made.school) == []
+        assert projector.rebuild(made.school) == 0
 
 
 def _verify(made: History) -> None:

@@ -11,12 +11,13 @@ other cell moves by itself, so where only such were touched only these are folde
 Call everything here inside a school.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -76,12 +77,20 @@ def foresee(school: School, touched: Iterable[Cell]) -> list[Move]:
     return _write(school, _by_type(touched), only_look=True)
 
 
-def rebuild(school: School) -> list[Move]:
-    """Fold the school's whole ledger into its tables. Writes no effects. Returns what moved:
-    nothing, unless somebody wrote beside the projector or a column was added. Call holding the
+def rebuild(school: School) -> int:
+    """Fold the school's whole ledger into its tables. Writes no effects. Returns how many cells
+    moved: none, unless somebody wrote beside the projector or a column was added. Call holding the
     school's lock."""
     _refuse_unknown_names(school)
-    return _write(school, None)
+    count = 0
+    with _writing() as cursor:
+        cursor.execute(_BY_HASH)
+        for tracked in registry.in_order():
+            fold = _of_records(school, tracked, None)
+            counted = f"select count(*) from ({fold.moves}) moves"  # noqa: S608 - made here
+            cursor.execute(f"{fold.target}, {fold.write} {counted}", fold.parameters)
+            count += cursor.fetchone()[0]
+    return count
 
 
 def verify(school: School) -> Verification:
@@ -89,20 +98,32 @@ def verify(school: School) -> Verification:
 
     Every difference is a ``Move`` from what stands in the table to what the ledger says.
     """
-    _refuse_unknown_names(school)
     differences: list[Move] = []
+    return Verification(differences, compare(school, tell=differences.append))
+
+
+def compare(school: School, *, tell: Callable[[Move], object]) -> int:
+    """Do the same for any number of differences: hand each to ``tell`` as it is found, those of one
+    record together, that it came or went first. Returns how many records are suspended."""
+    _refuse_unknown_names(school)
     suspended = 0
-    with connection.cursor() as cursor:
-        cursor.execute(_BY_HASH)
-        for tracked in registry.in_order():
-            parameters = _parameters(school, tracked, None)
-            moves = _select_moves(tracked, tracked.fields)
-            cursor.execute(_with_target(tracked, every=True) + moves, parameters)
-            differences += [Move(tracked.entity_type, *row) for row in cursor.fetchall()]
-            cursor.execute(_with_target(tracked, every=True) + _COUNT_SUSPENDED, parameters)
-            suspended += cursor.fetchone()[0]
-        cursor.execute(_AS_IT_COMES)
-    return Verification(differences, suspended)
+    for tracked in registry.in_order():
+        fold = _of_records(school, tracked, None)
+        with connection.cursor() as setting, connection.chunked_cursor() as cursor:
+            setting.execute(_BY_HASH)
+            cursor.execute(f"{fold.target} {fold.moves} {_AND_SUSPENDED}", fold.parameters)
+            while rows := cursor.fetchmany(CHUNK):
+                for entity_id, field, before, after in rows:
+                    if entity_id is None:
+                        suspended += int(after)
+                    else:
+                        tell(Move(tracked.entity_type, entity_id, field, before, after))
+            setting.execute(_AS_IT_COMES)
+    return suspended
+
+
+CHUNK = 5000
+"""So many differences are read at once, so that many need no more memory than few."""
 
 
 _FEW = 1000
@@ -111,7 +132,9 @@ _FEW = 1000
 # for one row and loops over all of them for each child: to rebuild 200,000 enrolments took minutes.
 _BY_HASH = "set local enable_nestloop = off"
 _AS_IT_COMES = "set local enable_nestloop to default"
-_COUNT_SUSPENDED = "select (select count(*) from docs) - (select count(*) from target)"
+_AND_SUSPENDED = """
+    union all
+    select null, '', '', ((select count(*) from docs) - (select count(*) from target))::text"""
 
 
 _Touched = dict[str, dict[uuid.UUID, set[str]]]  # by type and id, the fields
@@ -135,13 +158,22 @@ class _Fold(NamedTuple):
     parameters: dict[str, Any]
 
 
-def _write(school: School, touched: _Touched | None, *, only_look: bool = False) -> list[Move]:
-    """Project these cells, or all of the school's; parents before those that refer to them.
-    ``only_look``: write nothing, as long as nothing follows from what moves."""
-    moves: list[Move] = []
+@contextlib.contextmanager
+def _writing() -> Iterator[Any]:
+    """Let the block write into the tables, by the cursor that it is given."""
     with connection.cursor() as cursor:
         cursor.execute("set constraints all deferred")
         cursor.execute("select set_config(%s, 'on', true)", [PROJECTOR_SETTING])
+        yield cursor
+        cursor.execute(_AS_IT_COMES)
+        cursor.execute("select set_config(%s, 'off', true)", [PROJECTOR_SETTING])
+
+
+def _write(school: School, touched: _Touched, *, only_look: bool = False) -> list[Move]:
+    """Project these cells; parents before those that refer to them. ``only_look``: write nothing,
+    as long as nothing follows from what moves."""
+    moves: list[Move] = []
+    with _writing() as cursor:
         for tracked in registry.in_order():
             for fold in _folds(school, tracked, touched):
                 cursor.execute(_BY_HASH if fold.size > _FEW else _AS_IT_COMES)
@@ -152,19 +184,12 @@ def _write(school: School, touched: _Touched | None, *, only_look: bool = False)
                     only_look = False
                     cursor.execute(writing, fold.parameters)
                 moves += moved
-                if touched is not None:
-                    came_or_went = [m.entity_id for m in moved if m.field == EXISTS]
-                    _add_dependents(school, touched, came_or_went)
-        cursor.execute(_AS_IT_COMES)
-        cursor.execute("select set_config(%s, 'off', true)", [PROJECTOR_SETTING])
+                _add_dependents(school, touched, [m.entity_id for m in moved if m.field == EXISTS])
     return moves
 
 
-def _folds(school: School, tracked: Tracked, touched: _Touched | None) -> Iterator[_Fold]:
+def _folds(school: School, tracked: Tracked, touched: _Touched) -> Iterator[_Fold]:
     """Return what is to be folded of one type: records whole, and cells that move alone."""
-    if touched is None:
-        yield _of_records(school, tracked, None)
-        return
     fields_of = touched.get(tracked.entity_type, {})
     alone = {f.name for f in tracked.fields.values() if not f.references_entity}
     whole: list[uuid.UUID] = []

@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from changes.management.commands import verify_ledger
 from changes.models import Decision, Exclusion
 from changes.propose import Draft
 from grading.models import GradeCorrection
@@ -78,13 +79,17 @@ def test_verify_fails_and_names_the_cells_that_differ(night):
     with pytest.raises(CommandError, match="not what the ledger adds up to: 1 cell") as failure:
         call_command("verify_ledger", stdout=out)
     assert failure.value.returncode == 1
-    assert out.getvalue().splitlines()[:2] == [
-        "Hill School (hill): 1 cell differs, 0 records suspended",
+    assert out.getvalue().splitlines()[:3] == [
+        "Hill School (hill) differs:",
         "  Abbott, Ada in BIO-2: grade 100 in the table, 95 by the ledger",
+        "Hill School (hill): 1 cell differs, 0 records suspended",
     ]
 
 
-def test_verify_names_a_record_that_stands_in_the_table_alone_or_in_the_ledger_alone(night):
+def test_verify_names_a_record_that_stands_in_the_table_alone_or_in_the_ledger_alone(
+    night, monkeypatch
+):
+    monkeypatch.setattr(verify_ledger, "PORTION", 1)  # also where a record has more differences
     with connection.cursor() as cursor:
         cursor.execute("select set_config('schoolmarks.projector', 'on', true)")
         cursor.execute("delete from grading_enrollment where id = %s", [night.marks[2]])
@@ -99,6 +104,7 @@ def test_verify_names_a_record_that_stands_in_the_table_alone_or_in_the_ledger_a
         call_command("verify_ledger", "--school=hill", stdout=out)
     assert "  Forged, Eve: stands in the table alone" in out.getvalue().splitlines()
     assert "  Carter, Cleo in BIO-2: stands in the ledger alone" in out.getvalue().splitlines()
+    assert "Hill School (hill): 2 cells differ, 0 records suspended" in out.getvalue().splitlines()
 
 
 def test_rebuild_moves_nothing_where_all_is_well(night):

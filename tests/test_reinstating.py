@@ -219,7 +219,7 @@ def test_to_rebuild_changes_nothing_and_leaves_no_effects(inside):
     an_evening_of_v(inside)
     inside.a.reverts(inside.v)
     before = inside.tables(), effects(), Decision.objects.count()
-    assert projector.rebuild(inside.school) == []
+    assert projector.rebuild(inside.school) == 0
     assert (inside.tables(), effects(), Decision.objects.count()) == before
 
 
@@ -234,7 +234,6 @@ def test_to_rebuild_mends_what_was_written_beside_the_projector(inside):
     found = projector.verify(inside.school).differences
     assert ("enrollment", inside.marks[0], "grade", "100", "95") in found
     assert ("enrollment", inside.marks[1], "exists", "false", "true") in found
-    moves = projector.rebuild(inside.school)
-    assert sorted(moves, key=str) == sorted(found, key=str)
+    assert projector.rebuild(inside.school) == len(found)
     assert inside.tables() == before
     assert effects() == effects_before

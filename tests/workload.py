@@ -368,7 +368,7 @@ class Workload:
     def rebuild(self) -> None:
         before, told = self.people.tables(), self.effects()
         head = lock(self.people.school)
-        assert projector.rebuild(self.people.school) == []
+        assert projector.rebuild(self.people.school) == 0
         assert self.people.tables() == before
         assert self.effects() == told
         assert lock(self.people.school).last_decision == head.last_decision

@@ -26,9 +26,9 @@ class Command(BaseCommand):
             try:
                 with enter(each):
                     lock(each)
-                    moves = projector.rebuild(each)
+                    moved = projector.rebuild(each)
             except (IntegrityError, UnknownName) as error:
                 reason = str(error).partition("\n")[0]
                 raise CommandError(f"{each}: nothing was changed, since: {reason}.") from error
-            cells = "1 cell" if len(moves) == 1 else f"{len(moves):,} cells"
+            cells = "1 cell" if moved == 1 else f"{moved:,} cells"
             self.stdout.write(f"{each} ({each.slug}): {cells} moved")

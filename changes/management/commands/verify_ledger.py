@@ -14,6 +14,9 @@ from changes.management.arguments import add_school, published_in, schools
 from changes.projector import Move
 from changes.registry import EXISTS, TRUE, UnknownName
 
+PORTION = 1000
+"""So many differences are put into words at once: all of a school may be more than memory holds."""
+
 
 class Command(BaseCommand):
     help = (
@@ -62,24 +65,36 @@ class Command(BaseCommand):
 
     def _verify(self, school: School) -> int:
         """Print what there is to say of a school, and return how many cells differ."""
+        differing, some = 0, list[Move]()
+
+        def tell_some() -> None:
+            nonlocal differing
+            for line in _told(some):
+                if not differing:
+                    self.stdout.write(f"{school} ({school.slug}) differs:")
+                self.stdout.write(f"  {line}")
+                differing += 1
+            some.clear()
+
+        def tell(move: Move) -> None:
+            if len(some) >= PORTION and some[-1].entity_id != move.entity_id:
+                tell_some()
+            some.append(move)
+
         with enter(school):
             try:
-                found = projector.verify(school)
+                suspended = projector.compare(school, tell=tell)
             except UnknownName as error:
                 raise CommandError(
                     f"{school}: the ledger names what nothing tracks: {error}."
                 ) from error
-            differing = _told(found.differences)
-        suspended = f"{_counted(found.suspended, 'record')} suspended"
-        if differing:
-            verb = "differs" if len(differing) == 1 else "differ"
-            word = f"{_counted(len(differing), 'cell')} {verb}"
-        else:
-            word = "equal"
-        self.stdout.write(f"{school} ({school.slug}): {word}, {suspended}")
-        for line in differing:
-            self.stdout.write(f"  {line}")
-        return len(differing)
+            tell_some()
+        verb = "differs" if differing == 1 else "differ"
+        word = f"{_counted(differing, 'cell')} {verb}" if differing else "equal"
+        self.stdout.write(
+            f"{school} ({school.slug}): {word}, {_counted(suspended, 'record')} suspended"
+        )
+        return differing
 
     def _walk(self, school: School, published: Mapping[int, str]) -> int:
         """Print what does not fit in the chain of a school, and return how much."""
