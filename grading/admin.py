@@ -72,7 +72,7 @@ class TermAdmin(TrackedAdmin):
             "card_run": ("runs/<uuid:run_id>/", card_pages.run),
             "card_run_cancel": ("runs/<uuid:run_id>/cancel/", card_pages.cancel),
             "card_run_zip": ("runs/<uuid:run_id>/cards.zip", card_pages.as_zip),
-            "card_run_pdf": ("runs/<uuid:run_id>/cards-<int:volume>.pdf", card_pages.as_pdf),
+            "card_run_pdf": ("runs/<uuid:run_id>/cards.pdf", card_pages.as_pdf),
         }
         guarded = self.admin_site.admin_view
         own = [path(f"cards/{at}", guarded(view), name=name) for name, (at, view) in views.items()]

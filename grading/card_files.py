@@ -1,5 +1,5 @@
-"""The cards of a run as files: each by itself in a zip, or bound, a hundred at a time. Call inside
-a school. However many cards a run has, no more than a volume of them is in memory."""
+"""The cards of a run as files: each by itself in a zip, or all bound into one. However many there
+are, no more than a few of them are in memory. Call inside a school."""
 
 import io
 import re
@@ -10,31 +10,19 @@ from typing import Any
 from .models import CardOfRun, CardRun, IssuedCard
 from .paper.binding import bind
 
-VOLUME = 100
 AT_A_TIME = 25
 
 
 def made(run: CardRun) -> list[CardOfRun]:
-    """Return the cards of a run in printing order, without their files. One statement."""
+    """Return the cards of a run in printing order, without their files and without those that were
+    erased by law. One statement."""
     rows = CardOfRun.objects.filter(school_id=run.school_id, run=run, card__isnull=False)
+    rows = rows.exclude(card__file_digest="")
     return list(rows.select_related("card").defer("card__file", "card__said").order_by("place"))
 
 
-def volumes(count: int) -> list[tuple[int, int, int]]:
-    """Return the volumes that so many cards are bound in: number, first and last card."""
-    return [
-        (number, first + 1, min(first + VOLUME, count))
-        for number, first in enumerate(range(0, count, VOLUME), start=1)
-    ]
-
-
-def volume(rows: Sequence[CardOfRun], number: int) -> list[CardOfRun]:
-    """Return the cards of a volume, counted from 1; none where there is no such volume."""
-    return list(rows[(number - 1) * VOLUME : number * VOLUME]) if number > 0 else []
-
-
-def bound(rows: Sequence[CardOfRun], *, title: str) -> bytes:
-    """Return the cards of a volume as one PDF."""
+def bound(rows: Sequence[CardOfRun], *, title: str) -> Iterator[bytes]:
+    """Yield one PDF of the cards of a run, piece by piece."""
     return bind(_files(rows), title=title)
 
 

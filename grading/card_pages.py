@@ -4,7 +4,7 @@ sending them."""
 import dataclasses
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 from urllib.parse import urlencode
 
 from django import forms
@@ -143,7 +143,6 @@ def run(request: MemberRequest, run_id: uuid.UUID) -> HttpResponseBase:
     context = {
         "run": found,
         "result": result,
-        "volumes": card_files.volumes(result.files),
         "term": Term.objects.filter(school=request.member.school, pk=found.term_id).first(),
     }
     fragment = request.headers.get("HX-Request") == "true"
@@ -164,29 +163,22 @@ def cancel(request: MemberRequest, run_id: uuid.UUID) -> HttpResponseBase:
 
 
 @require_safe
-def as_pdf(request: MemberRequest, run_id: uuid.UUID, volume: int) -> HttpResponse:
-    """A volume of a run's cards, as one PDF."""
+def as_pdf(request: MemberRequest, run_id: uuid.UUID) -> HttpResponseBase:
+    """The cards of a run, bound into one PDF."""
     found = _run(run_id, request)
-    rows = card_files.volume(card_files.made(found), volume)
-    if not rows:
-        raise Http404
+    rows = _made(found, request, "as one PDF")
     title = f"Report cards: {found.label}"
-    _disclosed(request, found, rows, "as one PDF")
-    return _file(card_files.bound(rows, title=title), f"{title}.pdf", "application/pdf")
+    name = f"Report cards {found.label}.pdf"
+    return _streamed(card_files.bound(rows, title=title), name, "application/pdf")
 
 
 @require_safe
 def as_zip(request: MemberRequest, run_id: uuid.UUID) -> HttpResponseBase:
     """The cards of a run, each as it was issued, in a zip."""
     found = _run(run_id, request)
-    rows = card_files.made(found)
-    if not rows:
-        raise Http404
-    _disclosed(request, found, rows, "as a zip")
-    name = _disposition(f"Report cards {found.label}.zip")
-    return StreamingHttpResponse(
-        card_files.zipped(rows), "application/zip", headers={"Content-Disposition": name}
-    )
+    rows = _made(found, request, "as a zip")
+    name = f"Report cards {found.label}.zip"
+    return _streamed(card_files.zipped(rows), name, "application/zip")
 
 
 @require_safe
@@ -294,9 +286,11 @@ def _address(term: Term, scope: str) -> str:
     return f"{at}?{urlencode({'term': term.pk, 'of': scope})}"
 
 
-def _disclosed(
-    request: MemberRequest, found: CardRun, rows: Sequence[CardOfRun], form: str
-) -> None:
+def _made(found: CardRun, request: MemberRequest, form: str) -> list[CardOfRun]:
+    """Return the cards of a run that leave the school in this form, and write that down."""
+    rows = card_files.made(found)
+    if not rows:
+        raise Http404
     disclosed(
         request,
         [row.card.pupil_id for row in rows if row.card],
@@ -304,11 +298,17 @@ def _disclosed(
         why=PURPOSE,
         facts={"run": str(found.pk)},
     )
+    return rows
 
 
 def _file(content: bytes, name: str, media_type: str, *, is_shown: bool = False) -> HttpResponse:
     headers = {"Content-Disposition": _disposition(name, is_shown=is_shown)}
     return HttpResponse(content, media_type, headers=headers)
+
+
+def _streamed(content: Iterator[bytes], name: str, media_type: str) -> HttpResponseBase:
+    headers = {"Content-Disposition": _disposition(name)}
+    return StreamingHttpResponse(content, media_type, headers=headers)
 
 
 def _disposition(name: str, *, is_shown: bool = False) -> str:

@@ -62,6 +62,18 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, Array) else [value]
 
 
+def _entries(tree: Any, of: Name) -> Iterator[tuple[Any, Any]]:
+    """Return what a tree of names or of numbers holds (ISO 32000-1, 7.9.6 and 7.9.7)."""
+    if tree is None:
+        return
+    for kid in tree.get(Name.Kids, []):
+        entries = list(_entries(kid, of))
+        assert [entries[0][0], entries[-1][0]] == list(kid.Limits), "a reader would not find them"
+        yield from entries
+    listed = _listed(tree.get(of))
+    yield from zip(listed[::2], listed[1::2], strict=True)
+
+
 def _of_document(pdf: pikepdf.Pdf) -> Iterator[str]:
     root: Any = pdf.Root
     with pdf.open_metadata() as metadata:
@@ -81,10 +93,10 @@ def _of_document(pdf: pikepdf.Pdf) -> Iterator[str]:
 def _of_tags(pdf: pikepdf.Pdf) -> Iterator[str]:
     root: Any = pdf.Root.StructTreeRoot
     roles = {str(role): str(to) for role, to in root.get(Name.RoleMap, Dictionary()).items()}
-    names = _listed(root.IDTree.Names if Name.IDTree in root else None)
-    named = {str(key): element for key, element in zip(names[::2], names[1::2], strict=True)}
-    if list(named) != sorted(named):
-        yield "the names of elements are not in order"
+    names = list(_entries(root.get(Name.IDTree), Name.Names))
+    named = {str(key): element for key, element in names}
+    if [str(key) for key, _ in names] != sorted(named):
+        yield "the names of elements are not in order, or one is there twice"
     level = 0
     for element in elements(pdf):
         kind = str(element.S)
@@ -122,8 +134,8 @@ def _holds(element: Any, mcid: int, page: Any) -> bool:
 
 
 def _of_pages(pdf: pikepdf.Pdf) -> Iterator[str]:
-    nums = _listed(pdf.Root.StructTreeRoot.ParentTree.Nums)
-    parents = {int(key): value for key, value in zip(nums[::2], nums[1::2], strict=True)}
+    entries = _entries(pdf.Root.StructTreeRoot.ParentTree, Name.Nums)
+    parents = {int(key): value for key, value in entries}
     for number, page in enumerate(pdf.pages, start=1):
         found = parents.get(int(page.obj.get(Name.StructParents, -1)))
         if found is None:

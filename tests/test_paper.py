@@ -175,7 +175,7 @@ def test_many_are_bound_into_one_with_all_their_tags(press):
         (each["pupil"], press.print("report_card", each, at=NOON).pdf)
         for each in (card(), long, card(pupil="Cleo Carter"))
     ]
-    bound = bind(papers, title="Report cards, Autumn 2026")
+    bound = b"".join(bind(papers, title="Report cards, Autumn 2026"))
     assert pdf.complaints(bound) == []
     assert pdf.types_of(bound) == [t for _, each in papers for t in pdf.types_of(each)]
     assert pdf.text_of(bound) == " ".join(pdf.text_of(each) for _, each in papers)
@@ -187,6 +187,29 @@ def test_many_are_bound_into_one_with_all_their_tags(press):
                 "Ben Brown",
                 "Cleo Carter",
             ]
+
+
+def test_what_papers_have_alike_is_bound_once_and_one_is_read_at_a_time(press):
+    paper = press.print("report_card", card(), at=NOON).pdf
+    read = []
+
+    def papers(count: int) -> Iterator[tuple[str, bytes]]:
+        for number in range(count):
+            read.append(number)
+            yield f"Ada (“{number}”) \\ Żółć", paper
+
+    pieces = bind(papers(40), title="Cards <of> & Ada")
+    next(pieces)  # the beginning
+    next(pieces)
+    assert read == [0]
+    bound = b"".join(bind(papers(40), title="Cards <of> & Ada"))
+    assert len(bound) < 5 * len(paper)  # their fonts, and their pages too
+    assert pdf.complaints(bound) == []
+    with pikepdf.open(io.BytesIO(bound)) as document:
+        assert document.check_pdf_syntax() == []
+        assert document.open_metadata()["dc:title"] == "Cards <of> & Ada"
+        with document.open_outline() as outline:
+            assert outline.root[39].title == "Ada (“39”) \\ Żółć"
 
 
 # What was entered is what is read. ----------------------------------------------------------------

@@ -12,6 +12,7 @@ import dataclasses
 import datetime as dt
 import functools
 import json
+import re
 import tempfile
 import threading
 import types
@@ -32,6 +33,12 @@ BLANKS = str.maketrans(
     }
 )
 """White space that fonts have no glyph for."""
+
+RARE = {
+    "long-words": re.compile(r"\S{28}"),
+    "letters-from-right": re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]"),
+}
+"""Texts for which a layout has rules that it does without elsewhere."""
 
 
 class NotPrinted(Exception):
@@ -103,7 +110,7 @@ class Press:
         pdf = compiler.compile(
             input=str(Path(self._folder.name, f"{layout}.typ")),
             format="pdf",
-            sys_inputs={"data": json.dumps(data)},
+            sys_inputs={"data": json.dumps(data), **_rare(data)},
             pdf_standards=STANDARDS,
             timestamp=int(at.timestamp()),
         )
@@ -130,6 +137,11 @@ def _has_glyph(character: str) -> bool:
     except typst.TypstError:
         return False
     return True
+
+
+def _rare(data: Any) -> dict[str, str]:
+    """Return what of rare texts is in the data, by the names that house.typ has for it."""
+    return {name: "" for name, some in RARE.items() if any(map(some.search, _texts(data)))}
 
 
 def _characters(data: Any) -> list[str]:
