@@ -11,6 +11,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.formats import date_format
+from django.utils.html import format_html_join
+from django.utils.timezone import localtime
 
 from . import freezing, new_password, outbox, people, substitute
 from .in_school import MemberRequest
@@ -253,11 +256,25 @@ class AuditLogAdmin(OfficeAdmin):
     heading = "Audit log"
     lead = "Sign-ins, refusals, decisions, exports, changes of people and policy: only added to."
     group = "People and policy"
-    list_display = ("at", "event", "user", "ip", "detail")
+    list_display = ("at", "event", "user", "address", "detail")
     list_filter = ("event", "at")
     list_select_related = ("user",)
     search_fields = ("user__name", "user__email", "=ip", "detail")
     ordering = ("-at", "-id")
+    fields = ("event", "user", "at", "address", "browser", "detail", "facts")
+    readonly_fields = ("address", "browser", "facts")
+
+    def names_of(self, rows: Any) -> dict[Any, str]:
+        return {
+            row.pk: f"{row.get_event_display()}, {date_format(localtime(row.at), 'j M Y, H:i')}"
+            for row in rows
+        }
+
+    @admin.display(description="written down with it")
+    def facts(self, row: AuditLog) -> str:
+        return format_html_join(
+            "\n", "{}: {}", ((name.replace("_", " "), text) for name, text in row.metadata.items())
+        )
 
 
 class StateOfMessage(admin.SimpleListFilter):

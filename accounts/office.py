@@ -14,6 +14,9 @@ from django.db import DataError, transaction
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern
+from django.utils.html import format_html
+
+from . import device
 
 
 class OfficeList(ChangeList):
@@ -94,6 +97,19 @@ class OfficeAdmin(admin.ModelAdmin):
             row.called = names[row.pk]
         changelist.result_list = rows
         return changelist
+
+    @admin.display(description="from the address", ordering="ip")
+    def address(self, row: Any) -> Any:
+        return row.ip
+
+    @admin.display(description="with")
+    def browser(self, row: Any) -> str:
+        """With which browser, in words, and what it says of itself."""
+        if not row.user_agent:
+            return ""
+        return format_html(
+            '{}<span class="state-note">{}</span>', device.in_words(row.user_agent), row.user_agent
+        )
 
     @admin.display(description="")
     def called(self, row: Any) -> str:

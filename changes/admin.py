@@ -9,12 +9,14 @@ from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.utils.formats import date_format
+from django.utils.html import format_html, format_html_join
+from django.utils.timezone import localtime
 
 from accounts.models import School
 from accounts.office import OfficeAdmin
 
-from . import naming, record_pages, registry, timeline, timeline_pages
+from . import criteria_words, naming, record_pages, registry, timeline, timeline_pages
 from .models import Change, ChangeSet, Decision
 from .registry import EXISTS
 
@@ -89,7 +91,7 @@ class TrackedAdmin(OfficeAdmin):
         entity_type = self.tracked.entity_type
         waiting = timeline.of_record(request.member.school, entity_type, row.pk).filter(
             entity_id=row.pk,
-            became=timeline.Became.WAITING,  # type: ignore[misc]
+            became__in=[timeline.Became.WAITING, timeline.Became.HELD],  # type: ignore[misc]
         )
         context["entity_type"] = entity_type
         context["edit_url"] = reverse(
@@ -126,20 +128,28 @@ class ChangeSetAdmin(OfficeAdmin):
     list_filter = ("source", "received_at")
     list_select_related = ("initiator",)
     search_fields = ("initiator__name", "initiator__email", "=ip")
-    exclude = ("school", "idempotency_key")
+    fields = ("who", "received_at", "address", "browser", "way", "reason", "what")
+    readonly_fields = ("who", "address", "browser", "way", "what")
     ordering = ("-received_at", "-id")
+
+    def names_of(self, rows: Iterable[ChangeSet]) -> dict[Any, str]:
+        return {
+            row.pk: f"{row.initiator}, {date_format(localtime(row.received_at), 'j M Y, H:i')}"
+            for row in rows
+        }
 
     @admin.display(description="who", ordering="initiator__name")
     def who(self, row: ChangeSet) -> Any:
         return row.initiator
 
-    @admin.display(description="from the address", ordering="ip")
-    def address(self, row: ChangeSet) -> Any:
-        return row.ip
-
-    @admin.display(description="by way of", ordering="source")
+    @admin.display(description="how", ordering="source")
     def way(self, row: ChangeSet) -> str:
-        return row.get_source_display()
+        return row.way
+
+    @admin.display(description="session")
+    def what(self, row: ChangeSet) -> str:
+        at = reverse("admin:timeline_session", args=[row.pk])
+        return format_html('<a href="{}">What was done in it</a>', at)
 
 
 @admin.register(Change)
@@ -151,6 +161,19 @@ class ChangeAdmin(OfficeAdmin):
     list_filter = ("status", "entity_type", "kind", "change_set__received_at")
     list_select_related = ("change_set", "author", "decision")
     search_fields = ("author__name", "author__email", "=entity_id")
+    fields = (
+        "record",
+        "what",
+        "becomes",
+        "author",
+        "save",
+        "status",
+        "position",
+        "decision",
+        "decided_by",
+        "again",
+    )
+    readonly_fields = ("record", "what", "becomes", "save", "again")
     ordering = ("-id",)
 
     def names_of(self, rows: Iterable[Change]) -> dict[Any, str]:
@@ -174,6 +197,23 @@ class ChangeAdmin(OfficeAdmin):
     def called(self, row: Any) -> str:
         return row.called
 
+    @admin.display(description="record")
+    def record(self, row: Change) -> str:
+        at = reverse("admin:timeline", args=[row.entity_type, row.entity_id])
+        return format_html('<a href="{}">{}</a>', at, self.names_of([row])[row.pk])
+
+    @admin.display(description="sent")
+    def save(self, row: Change) -> str:
+        sent = row.change_set
+        at = reverse("admin:changes_changeset_change", args=[sent.pk])
+        when = date_format(localtime(sent.received_at), "j M Y, H:i")
+        origin = f"from {sent.ip}, {sent.way}" if sent.ip else sent.way
+        return format_html('<a href="{}">{}</a>, {}', at, when, origin)
+
+    @admin.display(description="proposed again after it was declined")
+    def again(self, row: Change) -> str:
+        return "yes" if row.reopens_id else "no"
+
     @admin.display(description="field")
     def what(self, row: Change) -> str:
         tracked = registry.get(row.entity_type)
@@ -183,6 +223,8 @@ class ChangeAdmin(OfficeAdmin):
     def becomes(self, row: Any) -> str:
         if row.kind == Change.Kind.WITHDRAW:
             return "withdrawn"
+        if not hasattr(row, "texts"):
+            self.names_of([row])
         before, after = row.texts
         if row.field == EXISTS:
             return after
@@ -198,9 +240,26 @@ class DecisionAdmin(OfficeAdmin):
     list_filter = ("kind", "decided_at")
     list_select_related = ("decided_by",)
     search_fields = ("=number", "decided_by__name", "decided_by__email", "reason")
-    exclude = ("school", "idempotency_key")
+    fields = (
+        "number",
+        "kind",
+        "decided_by",
+        "rule",
+        "decided_at",
+        "address",
+        "browser",
+        "reason",
+        "about",
+        "undoes",
+    )
+    readonly_fields = ("address", "browser", "about")
     ordering = ("-number",)
 
-    @admin.display(description="from the address", ordering="ip")
-    def address(self, row: Decision) -> Any:
-        return row.ip
+    @admin.display(description="what it was about")
+    def about(self, row: Decision) -> str:
+        """What a revert was asked to exclude, and the way to its account."""
+        said = format_html_join("\n", "{}: {}", criteria_words.in_words(row.criteria))
+        if row.kind != Decision.Kind.REVERT:
+            return said
+        at = reverse("admin:reverted", args=[row.number])
+        return format_html('{}\n<a href="{}">What it excluded, and what stands</a>', said, at)

@@ -80,7 +80,7 @@ def of_save(change_set_id: uuid.UUID) -> str:
     if change_set is None:
         return "a save that is not known"
     origin = _origin(change_set.received_at, change_set.ip, change_set.user_agent)
-    return f"{change_set.get_source_display()} of {change_set.initiator}, {origin}"
+    return f"{change_set.initiator}, {change_set.way}: {origin}"
 
 
 def _origin(at: dt.datetime, ip: str | None, user_agent: str) -> str:

@@ -10,7 +10,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef, Q
 
 from accounts.models import Membership, School
 
@@ -18,7 +18,7 @@ from . import flags, judgement, naming, registry
 from .flags import Flag, Mark
 from .judgement import Judged
 from .models import Change, ChangeQuerySet
-from .registry import EXISTS
+from .registry import EXISTS, TRUE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +110,7 @@ def held(school: School) -> list[Held]:
     members = {each.user_id: each for each in frozen.select_related("user")}
     if not members:
         return []
-    theirs = Change.objects.filter(author_id__in=members.keys()).open().order_by()
+    theirs = items_among(Change.objects.filter(author_id__in=members.keys()).open()).order_by()
     counts = theirs.values_list("author_id").annotate(Count("pk"))
     found = [Held(member=members[author_id], count=count) for author_id, count in counts]
     return sorted(found, key=lambda each: str(each.member.user).casefold())
@@ -121,6 +121,24 @@ def not_held(school: School) -> ChangeQuerySet:
     frozen."""
     frozen = Membership.objects.filter(school=school, frozen_at__isnull=False)
     return Change.objects.open().exclude(author_id__in=list(frozen.values_list("user", flat=True)))
+
+
+def items_among(opened: ChangeQuerySet) -> ChangeQuerySet:
+    """Return one change for each item of these open ones, to be counted: to whoever reads, a new
+    record is one change with all that came with it."""
+    return opened.exclude(came_with_its_record())
+
+
+def came_with_its_record() -> Q:
+    """Return the condition that a change is a field of a new record that waits itself."""
+    creation = Change.objects.filter(
+        school_id=OuterRef("school_id"),
+        change_set_id=OuterRef("change_set_id"),
+        entity_id=OuterRef("entity_id"),
+        field=EXISTS,
+        value=TRUE,
+    )
+    return ~Q(field=EXISTS) & Q(Exists(creation.open()))
 
 
 def waiting(*, by: Membership, author_id: uuid.UUID | None = None) -> list[Item]:

@@ -74,6 +74,19 @@ class ChangeSet(models.Model):
     def __str__(self) -> str:
         return f"{self.received_at:%Y-%m-%d %H:%M} {self.initiator}"
 
+    @property
+    def way(self) -> str:
+        """How it came, in words."""
+        return _WAYS[self.Source(self.source)]
+
+
+_WAYS = {
+    ChangeSet.Source.BROWSER: "typed on a page",
+    ChangeSet.Source.IMPORT: "imported",
+    ChangeSet.Source.ADMIN: "entered by the office",
+    ChangeSet.Source.COMMAND: "made by a command",
+}
+
 
 class ChangeQuerySet(models.QuerySet["Change"]):
     """Adjectives for changes. Each filters by school through row-level security."""

@@ -28,7 +28,7 @@ from . import (
     review_pages,
     timeline_pages,
 )
-from .groups import not_held
+from .groups import items_among, not_held
 from .incident import past_reverts
 
 # Sign-in, sign-out and passwords are allauth's, once for everybody; the rest serves widgets and
@@ -149,7 +149,7 @@ class OfficeSite(AdminSite):
         context = {
             "title": self.index_title,
             "groups": groups,
-            "waiting": waiting.count(),
+            "waiting": items_among(waiting).count(),
             "oldest": waiting.aggregate(at=Min("change_set__received_at"))["at"],
             "given_up": OutboxMessage.objects.given_up().count(),
             "substitute": substitute.in_force(request.member.school),  # type: ignore[attr-defined]

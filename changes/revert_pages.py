@@ -450,6 +450,7 @@ def _render(
     reason = confirmed or Confirmed(initial={"reason": request.POST.get("reason", "")})
     context |= {
         "shown": _in_words(request, looked),
+        "held": _held(request.member.school, looked),
         "chosen": ticks,
         "ticks": digest(_unticked(looked.lines)),
         "confirmed": reason,
@@ -562,6 +563,19 @@ def _row(
 
 
 _LISTS = ("please_check", "based_on", "leaving", "returning", "declined")
+
+
+def _held(school: School, looked: Preview) -> list[Membership]:
+    """Return the frozen members of whom something comes back to the queue, where it is held."""
+    frozen = Membership.objects.filter(school=school, frozen_at__isnull=False)
+    members = {each.user_id: each for each in frozen.select_related("user").order_by("user__name")}
+    if not members:
+        return []
+    back = [*looked.returning]
+    back += [pk for line in looked.lines if line.kind == Kind.WAITS_AGAIN for pk in line.change_ids]
+    theirs = Change.objects.filter(pk__among=back, author_id__in=members).order_by()
+    authors = set(theirs.values_list("author_id", flat=True).distinct())
+    return [member for author_id, member in members.items() if author_id in authors]
 
 
 def _by_id(school: School, looked: Preview) -> dict[uuid.UUID, Waiting]:

@@ -133,10 +133,10 @@ def _ids(sent: QueryDict, *names: str) -> list[uuid.UUID]:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Confirmation:
     """What the confirmation page lists. ``done``, or ``heaps`` where that is more than one reads;
-    ``count`` changes, whose ids are ``seen``. ``with_it`` would have to be approved too, or
-    all of ``with_ids`` where that is more than one reads; ``newer`` is what authors have typed
-    since; ``vanishing`` are records that go with an approved deletion; ``brought`` what is
-    entered with it by a rule.
+    ``count`` changes, of which a new record is one, and the ids in ``seen``. ``with_it`` would have
+    to be approved too, or all of ``with_ids`` where that is more than one reads; ``newer`` is what
+    authors have typed since; ``vanishing`` are records that go with an approved deletion;
+    ``brought`` what is entered with it by a rule.
     """
 
     refused: list[waiting.Line]
@@ -355,7 +355,7 @@ def _said(outcome: review.Outcome) -> str:
     kind = outcome.decision.get_kind_display().capitalize()
     if outcome.repeated:
         return f"{kind} already, as decision {outcome.decision.number}: it was sent twice."
-    count = len(outcome.done)
+    count = len(groups.together(outcome.done))
     brought = "".join(f" {each}." for each in brought_in_words(outcome)[:SAID])
     return (
         f"{kind}: {count} change{'' if count == 1 else 's'}, decision {outcome.decision.number}."
@@ -396,7 +396,8 @@ def _rehearsed(request: MemberRequest, choice: Choice) -> Confirmation:
     every = [*outcome.done, *outcome.refused]
     marks = marks_on(school, every, by=by)
     units = groups.together(every)
-    done = [each for some in units if all(j.passes for j in some) for each in some]
+    passing = [some for some in units if all(j.passes for j in some)]
+    done = [each for some in passing for each in some]
     refused = [each for some in units if not all(j.passes for j in some) for each in some]
     many = len(done) > LISTED
     with_ids = _with_it(choice.asked, outcome.refused, by=by)
@@ -404,7 +405,7 @@ def _rehearsed(request: MemberRequest, choice: Choice) -> Confirmation:
     return Confirmation(
         done=[] if many else waiting.lines_of(done, marks=marks),
         heaps=groups.heaps(groups.items_of(done, marks=marks)) if many else [],
-        count=len(done),
+        count=len(passing),
         seen=" ".join(str(each.id) for each in done),
         refused=waiting.lines_of(refused[:LISTED], marks=marks),
         with_it=waiting.lines(school, few, by=by) if few else [],

@@ -26,7 +26,7 @@ from django.db.models import (
 )
 from django.utils.timezone import localtime
 
-from accounts.models import AuditLog, School
+from accounts.models import AuditLog, Membership, School
 
 from . import naming, registry
 from .formulas import guarded
@@ -46,6 +46,7 @@ class Became(models.TextChoices):
     """What became of a change."""
 
     WAITING = "waiting", "awaiting approval"
+    HELD = "held", "held: the account is frozen"
     SUPERSEDED = "superseded", "superseded: its author typed another value"
     WITHDRAWN = "withdrawn", "withdrawn by its author"
     WITHDRAWAL = "withdrawal", "a withdrawal"
@@ -152,6 +153,9 @@ def _told(changes: ChangeQuerySet) -> ChangeQuerySet:
         field=OuterRef("field"),
         position__gt=OuterRef("position"),
     ).effective()
+    frozen = Membership.objects.filter(
+        school_id=OuterRef("school_id"), user_id=OuterRef("author_id"), frozen_at__isnull=False
+    )
     return (
         changes.annotate(next_kind=Subquery(typed_later().order_by("number").values("kind")[:1]))
         .annotate(
@@ -166,6 +170,7 @@ def _told(changes: ChangeQuerySet) -> ChangeQuerySet:
                 When(status=Change.Status.APPROVED, then=Value(Became.APPROVED.value)),
                 When(next_kind=Change.Kind.WITHDRAW, then=Value(Became.WITHDRAWN.value)),
                 When(next_kind=Change.Kind.VALUE, then=Value(Became.SUPERSEDED.value)),
+                When(Exists(frozen), then=Value(Became.HELD.value)),
                 default=Value(Became.WAITING.value),
                 output_field=TextField(),
             )
@@ -247,7 +252,7 @@ HEADINGS = (
     "When",
     "Who",
     "From the address",
-    "By way of",
+    "How",
     "Record",
     "Field",
     "From",
@@ -279,7 +284,7 @@ def _texts(each: Entry) -> list[str]:
         localtime(each.change_set.received_at).isoformat(sep=" ", timespec="seconds"),
         str(change.author),
         each.change_set.ip or "",
-        each.change_set.get_source_display(),
+        each.change_set.way,
         each.title,
         each.field,
         "" if each.is_withdrawal or each.is_record else each.old,

@@ -33,6 +33,7 @@ CHANGES_ON_A_PAGE = 50
 
 STATES = {
     "waiting": ("awaiting approval", [Became.WAITING]),
+    "held": ("held, since the account is frozen", [Became.HELD]),
     "approved": ("approved", [Became.APPROVED, Became.REPLACED]),
     "declined": ("declined", [Became.DECLINED]),
     "set-aside": (
@@ -45,6 +46,7 @@ STATES = {
 
 BADGES = {
     Became.WAITING: "waiting",
+    Became.HELD: "withheld",
     Became.SUPERSEDED: "replaced",
     Became.WITHDRAWN: "replaced",
     Became.WITHDRAWAL: "",

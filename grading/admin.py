@@ -286,32 +286,51 @@ class GradeCorrectionAdmin(OfficeAdmin):
         return getattr(row, "called", None) or self.names_of([row])[row.pk]
 
 
+def _section_fields() -> dict[str, str]:
+    """Return what people call the fields of a section, by their names in its history."""
+    tracked = registry.get("section")
+    return {column: tracked.field(name).label for name, column in FIELD_NAMES.items()}
+
+
+class FieldOfSection(admin.SimpleListFilter):
+    """Which field of a section changed."""
+
+    title = "field"
+    parameter_name = "field_name"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return sorted(_section_fields().items(), key=lambda each: each[1])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(field_name=self.value()) if self.value() else queryset
+
+
 @admin.register(CourseChangeHistory)
 class CourseChangeHistoryAdmin(OfficeAdmin):
     heading = "History of sections"
     list_display = (
         "changed_at",
         "section_called",
-        "field_name",
+        "field_called",
         "reads_before",
         "reads_after",
         "changed_by",
         "decision",
     )
-    list_filter = ("field_name", "changed_at")
+    list_filter = (FieldOfSection, "changed_at")
     list_select_related = ("changed_by", "decision")
-    search_fields = ("field_name", "changed_by__name", "changed_by__email")
+    search_fields = ("changed_by__name", "changed_by__email")
     ordering = ("-changed_at", "-id")
     fields = (
         "section_called",
-        "field_name",
+        "field_called",
         "reads_before",
         "reads_after",
         "changed_by",
         "changed_at",
         "decision",
     )
-    readonly_fields = ("section_called", "reads_before", "reads_after")
+    readonly_fields = ("section_called", "field_called", "reads_before", "reads_after")
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(section_report_pages.report)
@@ -343,6 +362,10 @@ class CourseChangeHistoryAdmin(OfficeAdmin):
     def section_called(self, row: Any) -> str:
         return self._named(row).called
 
+    @admin.display(description="field", ordering="field_name")
+    def field_called(self, row: CourseChangeHistory) -> str:
+        return _section_fields()[row.field_name]
+
     @admin.display(description="from")
     def reads_before(self, row: Any) -> str:
         return self._named(row).before
@@ -366,8 +389,8 @@ class HandInAdmin(OfficeAdmin):
     list_select_related = ("handed_in_by",)
     search_fields = ("handed_in_by__name", "handed_in_by__email")
     ordering = ("-handed_in_at", "-id")
-    fields = ("section_called", "handed_in_by", "handed_in_at", "ip", "without_a_mark")
-    readonly_fields = ("section_called", "without_a_mark")
+    fields = ("section_called", "handed_in_by", "handed_in_at", "address", "without_a_mark")
+    readonly_fields = ("section_called", "address", "without_a_mark")
 
     def names_of(self, rows: Any) -> dict[Any, str]:
         return _names(rows, "section")

@@ -308,7 +308,7 @@ def headings_of(page: str) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "headings"),
     [
-        ("changes_changeset", ["Received at", "Who", "From the address", "By way of", "Reason"]),
+        ("changes_changeset", ["Received at", "Who", "From the address", "How", "Reason"]),
         (
             "changes_decision",
             ["Number", "Kind", "Decided by", "Rule", "Decided at", "From the address", "Reason"],

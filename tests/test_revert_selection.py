@@ -159,7 +159,7 @@ def test_the_form_offers_the_imports(people):
     assert f'<option value="{its.pk}">A Admin, ' in html
     shown = preview(people, account=people.a.user.pk, change_set=its.pk)
     assert titles(shown) == ["LAB 1"]
-    assert "import of A Admin, " in shown
+    assert "A Admin, imported: " in shown
 
 
 # By a name. ---------------------------------------------------------------------------------------

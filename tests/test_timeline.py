@@ -171,7 +171,7 @@ def busy(people: Cast) -> Cast:
 def test_the_page_says_who_from_where_by_way_of_what_and_who_decided(busy):
     shown = page(busy.a, path(busy))
     for words in (
-        'T2 Teacher</a> <span class="state-note">from 203.0.113.9, by way of browser',
+        'T2 Teacher</a> <span class="state-note">from 203.0.113.9, typed on a page',
         "“recounted”",
         "Activity of </span>A Admin</a>",
         "“not right”",
