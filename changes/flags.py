@@ -149,13 +149,10 @@ def _building(school: School, by_type: dict[str, list[Judged]]) -> Told:
         (j.change_set_id, j.entity_id) for some in by_type.values() for j in some if j.creates
     }
     for entity_type, some in by_type.items():
-        standing = judgement.which_stand(school, entity_type, {j.entity_id for j in some})
+        absent = judgement.not_standing(school, entity_type, {j.entity_id for j in some})
         label = registry.get(entity_type).label
         for each in some:
-            if (
-                each.entity_id not in standing
-                and (each.change_set_id, each.entity_id) not in created
-            ):
+            if each.entity_id in absent and (each.change_set_id, each.entity_id) not in created:
                 yield each.id, Flag.BUILDS, f"Its {label} is not approved."
 
 

@@ -28,7 +28,7 @@ def why_not(each: Judged, *, school: School) -> str:
     tracked = registry.get(each.entity_type)
     if each.field == EXISTS or tracked.field(each.field).reference:
         return "Only what is typed is entered anew. Approve or decline this as it is."
-    if not judgement.which_stand(school, each.entity_type, {each.entity_id}):
+    if judgement.not_standing(school, each.entity_type, {each.entity_id}):
         return f"The {tracked.label} is not approved yet. Decide on it first."
     return ""
 

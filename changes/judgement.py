@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import connection
 from django.utils.timezone import localtime
+from psycopg import sql
 
 from accounts.models import Membership, School
 
@@ -67,8 +68,6 @@ class Judged:
     number: int
     status: str
     two_people: bool
-    received_at: dt.datetime
-    set_reason: str
     excluded: bool
     superseded_by: uuid.UUID | None
     head: uuid.UUID | None
@@ -78,6 +77,8 @@ class Judged:
     author_is_office: bool
     author_is_active: bool
     author_is_frozen: bool
+    received_at: dt.datetime
+    set_reason: str
     by: Membership | None = None
     school: School | None = None
     insisted: bool = False
@@ -164,10 +165,7 @@ def load(
             [school.pk, lookups.array({row[1] for row in rows})],
         )
         sets: dict[uuid.UUID, Sequence[Any]] = {row[0]: row[1:] for row in cursor.fetchall()}
-        judged = [Judged(*row[:14], *sets[row[1]], *row[14:]) for row in rows]
-    for each in judged:
-        each.by, each.school = by, school
-    return judged
+    return [Judged(*row, *sets[row[1]], by=by, school=school) for row in rows]
 
 
 def judge(school: School, judged: Sequence[Judged], *, leaving: Collection[uuid.UUID] = ()) -> None:
@@ -266,9 +264,12 @@ def judge_prerequisites(
             needed[each.entity_type].add(each.entity_id)
             if each.refers_to and (target := _target_type(each)):
                 needed[target].add(each.refers_to)
-    standing = {kind: which_stand(school, kind, ids) | set(leaving) for kind, ids in needed.items()}
-    absent = _absent(needed[kind] - standing[kind] for kind in needed)
-    filled = _required_cells(school, [j for j in judged if j.passes and j.creates])
+    absent = {kind: not_standing(school, kind, ids) - set(leaving) for kind, ids in needed.items()}
+    creations = [j for j in judged if j.passes and j.creates]
+    if not creations and not any(absent.values()):
+        return
+    became = _became(absent.values())
+    filled = _required_cells(school, creations)
     while True:
         passing = [j for j in judged if j.passes]
         creations = [j for j in passing if j.creates]
@@ -279,7 +280,7 @@ def judge_prerequisites(
         }
         refused = False
         for each in passing:
-            missing = _missing(each, standing, created, given, absent)
+            missing = _missing(each, absent, created, given, became)
             if missing:
                 each.refuse(Why.PREREQUISITE, missing)
                 refused = True
@@ -289,10 +290,10 @@ def judge_prerequisites(
 
 def _missing(
     each: Judged,
-    standing: dict[str, set[uuid.UUID]],
+    absent: dict[str, set[uuid.UUID]],
     created: set[tuple[str, uuid.UUID]],
     given: set[tuple[uuid.UUID, str]],
-    absent: dict[uuid.UUID, "_Absent"],
+    became: dict[uuid.UUID, "_Absent"],
 ) -> str | None:
     tracked = registry.get(each.entity_type)
     if each.creates:
@@ -301,20 +302,20 @@ def _missing(
                 return f"The {field.label} of this new {tracked.label} is not approved with it."
         return None
     if (
-        each.entity_id not in standing[each.entity_type]
+        each.entity_id in absent[each.entity_type]
         and (each.entity_type, each.entity_id) not in created
-        and not _mends(each, tracked, absent.get(each.entity_id))
+        and not _mends(each, tracked, became.get(each.entity_id))
     ):
-        why = _because(absent.get(each.entity_id))
+        why = _because(became.get(each.entity_id))
         return f"The {tracked.label} that it belongs to {why}"
     if (
         each.refers_to
         and (target := _target_type(each))
-        and each.refers_to not in standing[target]
+        and each.refers_to in absent[target]
         and (target, each.refers_to) not in created
     ):
         label = tracked.field(each.field).label
-        return f"The {label} that it names {_because(absent.get(each.refers_to))}"
+        return f"The {label} that it names {_because(became.get(each.refers_to))}"
     return None
 
 
@@ -337,7 +338,7 @@ def _mends(each: Judged, tracked: registry.Tracked, absent: _Absent | None) -> b
     return absent is _Absent.SUSPENDED and each.field in {f.name for f in tracked.required}
 
 
-def _absent(ids: Iterable[set[uuid.UUID]]) -> dict[uuid.UUID, _Absent]:
+def _became(ids: Iterable[set[uuid.UUID]]) -> dict[uuid.UUID, _Absent]:
     missing: set[uuid.UUID] = set().union(*ids)
     if not missing:
         return {}
@@ -357,12 +358,18 @@ def _target_type(each: Judged) -> str | None:
     return reference.entity_type if reference else None
 
 
-def which_stand(school: School, entity_type: str, ids: set[uuid.UUID]) -> set[uuid.UUID]:
-    """Return which of these records of one type are in the table that everybody reads."""
-    model = registry.get(entity_type).model
-    return set(
-        model._default_manager.filter(school=school, pk__among=ids).values_list("pk", flat=True)
-    )
+def not_standing(school: School, entity_type: str, ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Return which of these records of one type are not in the table that everybody reads: mostly
+    none. (To read which ones are takes as long as to judge them.)"""
+    if not ids:
+        return set()
+    query = sql.SQL(
+        "select n.id from unnest(%s::uuid[]) n (id) where not exists"
+        " (select 1 from {} t where t.school_id = %s and t.id = n.id)"
+    ).format(sql.Identifier(registry.get(entity_type).table))
+    with connection.cursor() as cursor:
+        cursor.execute(query.as_string(None), [lookups.array(ids), school.pk])
+        return {pk for (pk,) in cursor.fetchall()}
 
 
 def _required_cells(school: School, creations: Sequence[Judged]) -> set[tuple[uuid.UUID, str]]:

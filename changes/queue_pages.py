@@ -198,10 +198,10 @@ def _rows(items: Sequence[Item], *, by: Membership) -> tuple[list[Row], list[Bes
     by_record: dict[uuid.UUID, list[Line]] = {}
     for line in lines_of(judged, marks=marks):
         by_record.setdefault(line.first.entity_id, []).append(line)
-    stand = {
+    absent = {
         entity_id
         for tracked in registry.in_order()
-        for entity_id in judgement.which_stand(
+        for entity_id in judgement.not_standing(
             by.school,
             tracked.entity_type,
             {j.entity_id for j in judged if j.entity_type == tracked.entity_type},
@@ -212,7 +212,7 @@ def _rows(items: Sequence[Item], *, by: Membership) -> tuple[list[Row], list[Bes
             title=names.get(entity_id, some[0].title),
             lines=sorted(some, key=_place_of_field),
             earlier=earlier.get(entity_id, ()),
-            stands=entity_id in stand,
+            stands=entity_id not in absent,
         )
         for entity_id, some in by_record.items()
     ]

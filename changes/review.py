@@ -369,9 +369,10 @@ def _judge(
     act: Act, change_ids: Collection[uuid.UUID], use_values: Mapping[uuid.UUID, str]
 ) -> list[Judged]:
     judged = load(act, change_ids)
-    for each in judged:
-        each.insisted = each.id in use_values
-        each.insisted_reason = use_values.get(each.id, "")
+    if use_values:
+        for each in judged:
+            each.insisted = each.id in use_values
+            each.insisted_reason = use_values.get(each.id, "")
     judgement.judge(act.school, judged)
     return judged
 

@@ -41,12 +41,13 @@ TYPED = ("grade", "comment")
 @dataclasses.dataclass(frozen=True)
 class _Class:
     """What a section says about marks: its scale, its term's window, its instructor, and until
-    when the office has extended the window for it."""
+    when the office has extended the window for it. ``outside``: what was said of instants."""
 
     scale: Scale | None
     instructor_id: uuid.UUID | None
     term: Term | None
     extended_until: dt.date | None
+    outside: dict[dt.datetime, str | None] = dataclasses.field(default_factory=dict)
 
 
 class MarkRules(Rules):
@@ -101,9 +102,8 @@ class MarkRules(Rules):
         _judge_moves(moves, judged, classes)
         section_of = standing | _sections_moved_to(judged)
         for each in judged:
-            section = section_of.get(each.entity_id)
-            if each.field in TYPED and section in classes:
-                _judge_typed(each, classes[section])
+            if each.field in TYPED and (its := classes.get(section_of.get(each.entity_id))):
+                _judge_typed(each, its)
         corrections.judge(judged)
 
     def reasons(self, change_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, str]:
@@ -129,7 +129,7 @@ class MarkRules(Rules):
         section_of = _sections_of_waiting(judged)
         classes = _classes(set(section_of.values()), judged)
         for each in judged:
-            its = classes.get(section_of.get(each.entity_id, uuid.UUID(int=0)))
+            its = classes.get(section_of.get(each.entity_id))
             if its is None or each.author_is_office:
                 continue
             if its.instructor_id != each.author_id:
@@ -232,7 +232,11 @@ def _judge_typed(each: Judged, its: _Class) -> None:
 
 
 def _outside_its_window(each: Judged, its: _Class) -> str | None:
-    return outside_window(each, its.term, extended_until=its.extended_until)
+    if each.received_at not in its.outside:  # most of a class came in one save
+        its.outside[each.received_at] = outside_window(
+            each, its.term, extended_until=its.extended_until
+        )
+    return its.outside[each.received_at]
 
 
 def outside_window(
@@ -248,7 +252,7 @@ def outside_window(
 def _judge_moves(
     moves: Mapping[uuid.UUID, Judged],
     judged: Sequence[Judged],
-    classes: Mapping[uuid.UUID, _Class],
+    classes: Mapping[uuid.UUID | None, _Class],
 ) -> None:
     """Refuse to move a pupil with a mark that the other class’s scale does not have: it would
     stand there, on the transcript too, and nobody would have entered it. Nothing is cleared or
@@ -281,11 +285,8 @@ def _no_mark(mark: str | None, scale: Scale | None) -> str | None:
         return None
     if scale is None:
         return f"{mark} is no mark of a class without a grading scale."
-    try:
-        if scale.read(mark) == mark:
-            return None
-    except Invalid:
-        pass
+    if scale.has(mark):
+        return None
     return f"{mark} is no mark of the scale “{scale.name}”, which takes {scale.describe()}."
 
 
@@ -344,7 +345,7 @@ _SAID = ("scale", "instructor", "term")
 
 def _classes(
     ids: set[uuid.UUID], among: Sequence[Draft] | Sequence[Judged], *, by: Membership | None = None
-) -> dict[uuid.UUID, _Class]:
+) -> dict[uuid.UUID | None, _Class]:
     """Return what these sections say about marks, with what is changed of them ``among`` the
     same save or decision; with ``by``, those too that only that author sees."""
     stand = Section.objects.filter(pk__in=ids).values_list("pk", *(f"{name}_id" for name in _SAID))

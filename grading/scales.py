@@ -23,6 +23,7 @@ class Scale:
     maximum: decimal.Decimal | None
     decimals: int
     labels: dict[str, str]
+    _has: dict[str, bool] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_numeric(self) -> bool:
@@ -59,6 +60,16 @@ class Scale:
         if not self.minimum <= value <= self.maximum:
             raise Invalid(f"{text} is out of bounds: this class takes {self.describe()}.")
         return plain(value)
+
+    def has(self, mark: str) -> bool:
+        """Return whether this is a mark of the scale, as it writes it. (Each is read once: of
+        thousands that are judged together there are a hundred at most.)"""
+        if mark not in self._has:
+            try:
+                self._has[mark] = self.read(mark) == mark
+            except Invalid:
+                self._has[mark] = False
+        return self._has[mark]
 
 
 def scales(ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Scale]:
