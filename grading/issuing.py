@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 import os
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -28,6 +28,9 @@ from .report_card import Card
 
 SIDE_BY_SIDE = min(4, os.cpu_count() or 1)
 """How many cards are printed at a time: the printer leaves the other threads their turn."""
+
+KEPT_AT_ONCE = 8
+"""How many printed cards go into the database together."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +97,7 @@ def issue(
             outcomes[pupil_id] = Outcome(card.pupil, because=tuple(because))
         else:
             wanted.append(_Wanted(card, last))
-    new = []
+    new: list[IssuedCard] = []
     for each, printed in zip(wanted, _print(wanted, school, at), strict=True):
         last = each.before
         if isinstance(printed, NotPrinted):
@@ -106,6 +109,9 @@ def issue(
             row = _row(each, printed, term, school, by, at, reason)
             new.append(row)
             outcomes[each.card.pupil_id] = Outcome(each.card.pupil, row, is_new=True)
+        if len(new) == KEPT_AT_ONCE:  # while the next ones are printed
+            IssuedCard.objects.bulk_create(new)
+            new.clear()
     IssuedCard.objects.bulk_create(new)
     gone = Outcome("(a pupil who is gone)", because=("is not among the pupils any more",))
     return [outcomes.get(each, gone) for each in pupil_ids]
@@ -146,9 +152,10 @@ def _says_the_same(last: IssuedCard, card: Card, printed: Paper) -> bool:
 
 def _print(
     wanted: Sequence[_Wanted], school: School, at: dt.datetime
-) -> Iterable[Paper | NotPrinted]:
+) -> Iterator[Paper | NotPrinted]:
+    """Print cards, and yield them as they come, in the order given."""
     if not wanted:
-        return []
+        return
     its_logo = logo.of(school)
     day = date_format(localtime(at), "j F Y")
     data = []
@@ -162,7 +169,7 @@ def _print(
         )
     # The threads print and nothing else: none of them reads the database.
     with Press(logo.files(its_logo)) as press, ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
-        return list(threads.map(lambda each: print_card(press, each, at), data))
+        yield from threads.map(lambda each: print_card(press, each, at), data)
 
 
 def _layout_data(

@@ -12,7 +12,7 @@ import json
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q
 
@@ -22,7 +22,7 @@ from changes.visible import shows
 from students.models import Student
 
 from . import gpa
-from .models import Enrollment, Remark, Term
+from .models import Enrollment, Remark, Section, Term
 
 IN_REMARK = "in the remark"
 IN_NEW_PLACE = "for a place in a class"
@@ -62,7 +62,7 @@ def cards(pupil_ids: Collection[uuid.UUID], term: Term, *, school: School) -> li
     (any more) is left out."""
     pupils = Student.objects.filter(school=school).in_bulk(list(pupil_ids))
     places = _places(pupils, term)
-    points = gpa.points_of(each.section.scale_id for some in places.values() for each in some)
+    points = gpa.points_of({each.section.scale_id for some in places.values() for each in some})
     remarks = {
         each.student_id: each
         for each in Remark.objects.filter(term=term, student_id__among=list(pupils))
@@ -75,23 +75,46 @@ def cards(pupil_ids: Collection[uuid.UUID], term: Term, *, school: School) -> li
     ]
 
 
-def _places(pupils: Collection[uuid.UUID], term: Term) -> dict[uuid.UUID, list[Enrollment]]:
-    found: dict[uuid.UUID, list[Enrollment]] = {each: [] for each in pupils}
-    rows = (
+class _Place(NamedTuple):
+    """A pupil's place in a class of the term. A school has more of them than rows of any other
+    table that a card reads: models would take three times as long."""
+
+    id: uuid.UUID
+    section: Section
+    mark: str | None
+    comment: str
+
+    @property
+    def title(self) -> str:
+        return self.section.course.title or str(self.section)
+
+
+def _places(pupils: Collection[uuid.UUID], term: Term) -> dict[uuid.UUID, list[_Place]]:
+    rows = list(
         Enrollment.objects.filter(
             student_id__among=list(pupils), section__term=term, status=Enrollment.Status.ENROLLED
         )
-        .select_related("section__course", "section__instructor")
-        .order_by("section__course__title", "section__code", "id")
+        .order_by("id")
+        .values_list("student_id", "section_id", "id", "grade", "comment")
     )
+    sections = (
+        Section.objects.filter(pk__among={row[1] for row in rows})
+        .select_related("course", "instructor")
+        .order_by("course__title", "code", "id")
+    )
+    by_section = defaultdict(list)
     for row in rows:
-        found[row.student_id].append(row)
+        by_section[row[1]].append(row)
+    found: dict[uuid.UUID, list[_Place]] = {each: [] for each in pupils}
+    for section in sections:
+        for pupil_id, _, pk, mark, comment in by_section[section.pk]:
+            found[pupil_id].append(_Place(pk, section, mark, comment))
     return found
 
 
 def _card(
     pupil: Student,
-    places: Iterable[Enrollment],
+    places: Iterable[_Place],
     remark: Remark | None,
     term: Term,
     school: School,
@@ -100,9 +123,9 @@ def _card(
 ) -> Card:
     courses, codes, counted, lacking, blanks = [], {}, [], [], 0
     for place in places:
-        title = place.section.course.title or str(place.section)
+        title = place.title
         comment: str | None = place.comment
-        if place.grade is None:
+        if place.mark is None:
             lacking.append(f"no mark in {title}")
             blanks += 1
         if not shows(place.comment):
@@ -112,7 +135,7 @@ def _card(
                 comment = None
                 blanks += 1
         scale = points.get(place.section.scale_id) if place.section.scale_id else None
-        step = scale.step_of(place.grade) if scale and place.grade is not None else None
+        step = scale.step_of(place.mark) if scale and place.mark is not None else None
         if step and step.is_code:
             codes[step.label] = step.meaning or step.label
         if step and step.points is not None:
@@ -121,7 +144,7 @@ def _card(
             {
                 "title": title,
                 "teacher": str(place.section.instructor or ""),
-                "mark": place.grade,
+                "mark": place.mark,
                 "comment": comment,
             }
         )
@@ -157,7 +180,7 @@ def _card(
 
 
 def _waiting(
-    places: Mapping[uuid.UUID, Iterable[Enrollment]],
+    places: Mapping[uuid.UUID, Iterable[_Place]],
     remarks: Mapping[uuid.UUID, Remark],
     term: Term,
     school: School,
@@ -169,7 +192,7 @@ def _waiting(
     where = {each: (each, "on the pupil’s record") for each in places}
     for pupil_id, some in places.items():
         for place in some:
-            where[place.pk] = (pupil_id, f"in {place.section.course.title or place.section}")
+            where[place.id] = (pupil_id, f"in {place.title}")
     for pupil_id, remark in remarks.items():
         where[remark.pk] = (pupil_id, IN_REMARK)
     waiting = Change.objects.filter(school=school).open()
