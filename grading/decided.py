@@ -14,6 +14,7 @@ from accounts.models import Membership
 from changes.models import Change, Decision
 
 from . import moved_details, moved_marks, own_changes
+from .models import GradeCorrection
 
 MOST = 99
 """Up to which the unseen are counted."""
@@ -39,13 +40,35 @@ def of(member: Membership) -> QuerySet[Change]:
 
 
 def count_unseen(member: Membership) -> int:
-    """Return how many of all these are new; beyond ``MOST`` not exactly. Two statements."""
-    own, marks = (
-        found.filter(decision__number__gt=member.decided_seen).order_by().values_list("pk")
-        for found in (of(member), moved_marks.of_classes_of(member))
+    """Return how many of all these are new; beyond ``MOST`` not exactly. Two statements, and two
+    more where something has moved since: every page shows the number."""
+    own = (
+        own_changes.each_once(member)
+        .filter(decided_by__isnull=False, decision__number__gt=member.decided_seen)
+        .exclude(decided_by_id=F("author_id"))
+        .values_list("pk")
     )
-    details = moved_details.of_classes_of(member, since=member.decided_seen).order_by()
-    return len(own.union(marks, all=True)[: MOST + 1]) + len(details[: MOST + 1])
+    count = len(own[: MOST + 1])
+    if _something_moved(member):
+        marks = moved_marks.of_classes_of(member)
+        details = moved_details.of_classes_of(member, since=member.decided_seen).order_by()
+        new = marks.filter(decision__number__gt=member.decided_seen).order_by().values_list("pk")
+        count += len(new[: MOST + 1]) + len(details[: MOST + 1])
+    return count
+
+
+def _something_moved(member: Membership) -> bool:
+    """Whether others have moved anything in any class since ``member`` looked. That is seldom, and
+    cheap to ask; of whose classes it was is not."""
+    since = member.decided_seen
+    reverts = Decision.objects.filter(
+        school=member.school_id, kind__in=moved_details.KINDS, number__gt=since
+    ).exclude(decided_by=member.user_id)
+    marks = GradeCorrection.objects.filter(
+        school=member.school_id, kind__in=moved_marks.MOVED, decision__number__gt=since
+    ).exclude(approved_by=member.user_id)
+    either = reverts.values_list("pk").union(marks.values_list("pk"), all=True)
+    return bool(either[:1])
 
 
 def unseen(request: HttpRequest) -> dict[str, Any]:

@@ -81,9 +81,9 @@ class Line:
         return self.state == "declined" and self.change.followed_by is None  # type: ignore[attr-defined]
 
 
-def proposed(by: Membership) -> QuerySet[Change]:
-    """Return the changes of ``by``, the newest first, each with its ``state``. A new record is one
-    of them, not one for each of its fields."""
+def each_once(by: Membership) -> QuerySet[Change]:
+    """Return what ``by`` has proposed, in no order. A new record is one of them, not one for
+    each of its fields."""
     creation = Change.objects.filter(
         school_id=OuterRef("school_id"),
         change_set_id=OuterRef("change_set_id"),
@@ -95,6 +95,13 @@ def proposed(by: Membership) -> QuerySet[Change]:
         Change.objects.proposed_by(by.user_id)
         .filter(school_id=by.school_id, kind=Change.Kind.VALUE)
         .exclude(~Q(field=EXISTS) & Exists(creation))
+    )
+
+
+def proposed(by: Membership) -> QuerySet[Change]:
+    """Return the changes of ``each_once``, the newest first, each with its ``state``."""
+    return (
+        each_once(by)
         .annotate(
             followed_by=Subquery(typed_later().order_by("number").values("kind")[:1]),
             state=Case(
