@@ -30,8 +30,8 @@ demo-reset: environment ## forget the demo's data and start it afresh
 test: environment ## run the tests, two at a time (ARGS="tests/test_x.py -k y" for some of them)
 	@exec $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
-soak: environment ## play SEEDS=50 times twenty random schools beside the model, from the seed FIRST=0 on
-	@exec env LEDGER_SCHOOLS=20 LEDGER_SEEDS="$(SEEDS)" LEDGER_FIRST="$(FIRST)" $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses 2 --dist load -q tests/test_model.py $(ARGS)
+soak: environment ## play SEEDS=50 times twenty random schools, and twenty windows, beside the model, from the seed FIRST=0 on
+	@exec env LEDGER_SCHOOLS=20 LEDGER_SEEDS="$(SEEDS)" LEDGER_WINDOWS="$$((20 * $(SEEDS)))" LEDGER_FIRST="$(FIRST)" $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses 2 --dist load -q tests/test_model.py tests/test_any_window.py $(ARGS)
 
 crash: environment ## kill the server and the database KILLS=200 times under load, and see that nothing is lost
 	@exec $(RUN) -m tests.crash --kills "$(KILLS)" $(ARGS)

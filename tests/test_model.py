@@ -24,12 +24,11 @@ from hypothesis.stateful import (
 )
 
 from accounts.in_school import enter
-from changes import deciding, overlay, projector, registry
+from changes import deciding, overlay, projector
 from changes.models import Change, ChangeSet, Decision, Exclusion
 from grading.models import CourseChangeHistory, GradeCorrection
 from tests.cast import Cast, open_changes
-from tests.ledger_model import TYPES, Tables
-from tests.workload import Workload
+from tests.workload import Workload, tables_of
 
 FIRST = int(os.environ.get("LEDGER_FIRST", "0"))
 SEEDS = int(os.environ.get("LEDGER_SEEDS", "2"))
@@ -38,22 +37,6 @@ STEPS = int(os.environ.get("LEDGER_STEPS", "30"))
 
 DRAWN = st.randoms(use_true_random=False)
 """What an act draws from: recorded, and so made shorter when a story breaks."""
-
-
-def tables_of(people: Cast) -> Tables:
-    """Read the authoritative tables, as text."""
-    found: Tables = {}
-    for name in TYPES:
-        tracked = registry.get(name)
-        columns = {field.column: field.name for field in tracked.fields.values()}
-        found[name] = {
-            row.pop("id"): {
-                columns[column]: None if value is None else str(value)
-                for column, value in row.items()
-            }
-            for row in tracked.model._default_manager.values("id", *columns)
-        }
-    return found
 
 
 FACTS = [
