@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+import uuid_utils
 from django.db import models
 from uuid_utils.compat import uuid7
 
@@ -10,6 +11,11 @@ from uuid_utils.compat import uuid7
 def new_id() -> uuid.UUID:
     """Return a new UUID of version 7. It shows the time of its making: never use it as a secret."""
     return uuid7()
+
+
+def new_ids(count: int) -> list[str]:
+    """Return so many new ids in text, which takes a fraction of the time."""
+    return [str(uuid_utils.uuid7()) for _ in range(count)]
 
 
 class IdField(models.UUIDField):

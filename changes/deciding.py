@@ -16,13 +16,13 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from psycopg import sql
 
 from accounts import audit, substitute
-from accounts.ids import new_id
+from accounts.ids import new_id, new_ids
 from accounts.models import AuditLog, Membership, School
 from accounts.origin import Origin
 
 from . import lookups, projector, registry, seal
 from .judgement import Judged
-from .models import Decision, Exclusion, LedgerHead
+from .models import Decision, LedgerHead
 from .projector import Move
 
 
@@ -124,7 +124,7 @@ class Act:
             if cursor.rowcount != len(judged):  # under the lock, after judgement: cannot be
                 raise CannotProject("A change was decided by somebody else at the same moment.")
 
-    def exclude(self, change_ids: Collection[uuid.UUID]) -> None:
+    def exclude(self, change_ids: Collection[uuid.UUID | str]) -> None:
         """Exclude changes: they do not count until this decision is lifted."""
         with connection.cursor() as cursor:
             cursor.execute(
@@ -136,16 +136,27 @@ class Act:
                 {
                     "school": self.school.pk,
                     "decision": self.id,
-                    "ids": lookups.array(new_id() for _ in change_ids),
-                    "changes": lookups.array(change_ids),
+                    "ids": lookups.written(new_ids(len(change_ids))),
+                    "changes": lookups.written(map(str, change_ids)),
                 },
             )
 
-    def lift(self, exclusion_ids: Collection[uuid.UUID]) -> None:
-        """Lift exclusions that are in force."""
-        Exclusion.objects.filter(pk__among=exclusion_ids, lifted_by__isnull=True).update(
-            lifted_by_id=self.id
-        )
+    def lift(self, decision: Decision, change_ids: Collection[uuid.UUID | str]) -> None:
+        """Lift the exclusions of these changes by a decision that are in force."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                update changes_exclusion set lifted_by_id = %(by)s
+                where school_id = %(school)s and decision_id = %(decision)s
+                  and lifted_by_id is null and change_id = any(%(changes)s::uuid[])
+                """,
+                {
+                    "by": self.id,
+                    "school": self.school.pk,
+                    "decision": decision.pk,
+                    "changes": lookups.written(map(str, change_ids)),
+                },
+            )
 
     def project(self, touched: Iterable[projector.Cell]) -> None:
         """Bring the tables to what the ledger says now; what an earlier projection of the same act

@@ -21,7 +21,7 @@ from .registry import EXISTS
 
 class Cell(NamedTuple):
     """A cell with changes that match, and what it comes to. Ids are as the database writes them;
-    several are separated by spaces.
+    several are separated by spaces, in no order.
 
     ``stands``: the table has the record. ``before`` and ``after`` are the values of the ledger.
     ``leaving`` and ``returning``: what of the cell leaves the queue, and comes back to it.
@@ -58,8 +58,10 @@ def of_lift(decision: Decision, school: School) -> list[Cell] | None:
 
 def _read(matched: str, parameters: dict[str, Any]) -> list[Cell] | None:
     with connection.cursor() as cursor:
+        cursor.execute(_ROOM)
         cursor.execute(matched + _CELLS.format(stands=_stands()), parameters)
         cells = cursor.fetchall()
+        cursor.execute(_ROOM_AS_IT_COMES)
     if any(_is_followed(*kind) for kind in {(cell[0], cell[2]) for cell in cells}):
         return None
     return [Cell._make(cell) for cell in cells]
@@ -116,19 +118,25 @@ _LIFTED = """
         where e.school_id = %(school)s and e.decision_id = %(lifts)s and e.lifted_by_id is null
     )"""
 
+# What is excluded is found by hash while it is believed to fit into this, and else by looking
+# through all of it for each change; and what is sorted within it is not sorted on the disk.
+_ROOM = "set local work_mem = '64MB'"
+_ROOM_AS_IT_COMES = "set local work_mem to default"
+
 # ``was`` and ``will`` tell whether a change counts before and after: whether no exclusion is in
 # force. What waits is its author's last word, by its number; only where an author has something
 # that is not decided can that become another.
 #
 # Of what a query makes itself the planner knows nothing, and might compare each of 52,000 rows with
 # each other one. So exclusions are looked up by ``in``, and the parts put together by full joins
-# (none has what ``lines`` has not): neither can be a loop.
+# (none has what ``lines`` has not): neither can be a loop. The heads of each cell are looked up by
+# their index, of which it knows, for all that ever was approved may be many times more.
 _CELLS = """, picked as materialized (
         select * from matched where not declined
     ), lines as materialized (
         select entity_type, entity_id, field,
-               string_agg(id::text, ' ' order by id) filter (where not declined) as changes,
-               string_agg(id::text, ' ' order by id) filter (where declined) as declined,
+               string_agg(id::text, ' ') filter (where not declined) as changes,
+               string_agg(id::text, ' ') filter (where declined) as declined,
                bool_and(covered) filter (where not declined) as covered
         from matched group by entity_type, entity_id, field
     ), excluded as materialized (
@@ -140,18 +148,6 @@ _CELLS = """, picked as materialized (
           and decision_id is distinct from %(lifts)s
         union all
         select id from picked where %(lifts)s::uuid is null
-    ), approved as (
-        select c.entity_id, c.field, c.value, c.position,
-               c.id not in (select change_id from excluded) as was,
-               c.id not in (select change_id from excluded_then) as will
-        from (select distinct entity_id, field from picked) l
-        join changes_change c on c.school_id = %(school)s and c.entity_id = l.entity_id
-         and c.field = l.field and c.status = 'approved'
-    ), heads as (
-        select entity_id, field,
-               (array_agg(value order by position desc) filter (where was))[1] as before,
-               (array_agg(value order by position desc) filter (where will))[1] as after
-        from approved group by entity_id, field
     ), undecided as (
         select author_id, entity_id, field from picked
         intersect
@@ -172,8 +168,8 @@ _CELLS = """, picked as materialized (
         from typed window its as (partition by author_id, entity_id, field)
     ), queue as (
         select entity_id, field,
-               string_agg(id::text, ' ' order by id) filter (where was_open) as leaving,
-               string_agg(id::text, ' ' order by id) filter (where will_be) as returning
+               string_agg(id::text, ' ') filter (where was_open) as leaving,
+               string_agg(id::text, ' ') filter (where will_be) as returning
         from words where coalesce(was_open, false) <> coalesce(will_be, false)
         group by entity_id, field
     ), built as (
@@ -189,14 +185,23 @@ _CELLS = """, picked as materialized (
                 and l.id not in (select change_id from excluded_then)))
     ), based as (
         select entity_id, field,
-               string_agg(id::text, ' ' order by id) filter (where stands) as checked,
-               string_agg(id::text, ' ' order by id) filter (where not stands) as based
+               string_agg(id::text, ' ') filter (where stands) as checked,
+               string_agg(id::text, ' ') filter (where not stands) as based
         from built group by entity_id, field
     )
     select entity_type, entity_id::text, field, l.changes, l.declined, l.covered, {stands},
            before, after, q.leaving, q.returning, checked, based
     from lines l
-    full join heads using (entity_id, field)
+    cross join lateral (
+        select (array_agg(value) filter (where was))[1] as before,
+               (array_agg(value) filter (where will))[1] as after
+        from (
+            select c.value, c.id not in (select change_id from excluded) as was,
+                   c.id not in (select change_id from excluded_then) as will
+            from changes_change c
+            where c.school_id = %(school)s and c.entity_id = l.entity_id
+              and c.field = l.field and c.status = 'approved'
+            order by c.position desc) latest_first) heads
     full join queue q using (entity_id, field)
     full join based using (entity_id, field)
     order by entity_type, entity_id, field"""

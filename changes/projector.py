@@ -54,8 +54,8 @@ class Verification:
         return not self.differences
 
 
-Cell = tuple[str, uuid.UUID, str]
-"""An entity type, the id of an entity, and a field."""
+Cell = tuple[str, uuid.UUID | str, str]
+"""An entity type, the id of an entity (also as the database writes it), and a field."""
 
 
 def project(school: School, touched: Iterable[Cell]) -> list[Move]:
@@ -137,14 +137,14 @@ _AND_SUSPENDED = """
     select null, '', '', ((select count(*) from docs) - (select count(*) from target))::text"""
 
 
-_Touched = dict[str, dict[uuid.UUID, set[str]]]  # by type and id, the fields
+_Touched = dict[str, dict[str, set[str]]]  # by type and field, the ids of entities
 
 
 def _by_type(touched: Iterable[Cell]) -> _Touched:
-    fields: _Touched = defaultdict(lambda: defaultdict(set))
+    ids: _Touched = defaultdict(lambda: defaultdict(set))
     for entity_type, entity_id, field in touched:
-        fields[entity_type][entity_id].add(field)
-    return fields
+        ids[entity_type][field].add(str(entity_id))
+    return ids
 
 
 class _Fold(NamedTuple):
@@ -190,23 +190,17 @@ def _write(school: School, touched: _Touched, *, only_look: bool = False) -> lis
 
 def _folds(school: School, tracked: Tracked, touched: _Touched) -> Iterator[_Fold]:
     """Return what is to be folded of one type: records whole, and cells that move alone."""
-    fields_of = touched.get(tracked.entity_type, {})
+    ids_of = touched.get(tracked.entity_type, {})
     alone = {f.name for f in tracked.fields.values() if not f.references_entity}
-    whole: list[uuid.UUID] = []
-    cells: dict[str, list[uuid.UUID]] = defaultdict(list)
-    for each, names in fields_of.items():
-        if names <= alone:
-            for name in names:
-                cells[name].append(each)
-        else:
-            whole.append(each)
+    whole = set[str]().union(*(ids for name, ids in ids_of.items() if name not in alone))
+    cells = {name: ids - whole for name, ids in ids_of.items() if name in alone}
     if whole:
         yield _of_records(school, tracked, whole)
-    if cells:
+    if any(cells.values()):
         yield _of_cells(school, tracked, cells)
 
 
-def _of_records(school: School, tracked: Tracked, ids: list[uuid.UUID] | None) -> _Fold:
+def _of_records(school: School, tracked: Tracked, ids: set[str] | None) -> _Fold:
     return _Fold(
         math.inf if ids is None else len(ids),
         _with_target(tracked, every=ids is None),
@@ -216,14 +210,18 @@ def _of_records(school: School, tracked: Tracked, ids: list[uuid.UUID] | None) -
     )
 
 
-def _of_cells(school: School, tracked: Tracked, cells: Mapping[str, list[uuid.UUID]]) -> _Fold:
+def _of_cells(school: School, tracked: Tracked, cells: Mapping[str, set[str]]) -> _Fold:
     names = list(cells)
+    ids = sorted(set().union(*cells.values()))
+    parameters = {"school": school.pk, "ids": lookups.written(ids)}
+    for name, its in cells.items():
+        parameters[f"in_{name}"] = lookups.written("t" if each in its else "f" for each in ids)
     return _Fold(
         0,  # each head is looked up by its index
         _with_heads(tracked, names),
         _update(tracked, names),
         _select_moves(tracked, names),
-        {"school": school.pk} | {f"ids_{name}": lookups.array(ids) for name, ids in cells.items()},
+        parameters,
     )
 
 
@@ -241,21 +239,21 @@ def _add_dependents(school: School, touched: _Touched, came_or_went: list[uuid.U
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            select distinct entity_type, entity_id, field from changes_change
+            select distinct entity_type, entity_id::text, field from changes_change
             where school_id = %s and refers_to = any(%s::uuid[]) and status = 'approved'
             """,
             [school.pk, lookups.array(came_or_went)],
         )
         for entity_type, entity_id, field in cursor.fetchall():
-            touched[entity_type][entity_id].add(field)
+            touched[entity_type][field].add(entity_id)
 
 
-def _parameters(school: School, tracked: Tracked, ids: list[uuid.UUID] | None) -> dict[str, Any]:
+def _parameters(school: School, tracked: Tracked, ids: set[str] | None) -> dict[str, Any]:
     blanks = {field.column: field.blank for field in tracked.fields.values()}
     return {
         "school": school.pk,
         "type": tracked.entity_type,
-        "ids": None if ids is None else lookups.array(ids),
+        "ids": None if ids is None else lookups.written(sorted(ids)),
         "blanks": json.dumps({**blanks, "school_id": str(school.pk)}),
     }
 
@@ -366,54 +364,53 @@ def _with_heads(tracked: Tracked, names: Collection[str]) -> str:
 
     Exclusions are looked up by ``not in`` here too: by ``not exists``, and with statistics of a
     moment when none was in force, all of them were read for each of 52,000 cells."""
-    head = sql.SQL(
-        "bool_or(field = {name}) as {touched}, max(value) filter (where field = {name}) as {column}"
-    )
     value = sql.SQL(
-        "t.{column} as {was}, case when g.{touched} then coalesce(g.{column}, {blank})::{kind}"
+        "t.{column} as {was}, case when n.{touched} then coalesce({head}.value, {blank})::{kind}"
         " else t.{column} end as {now}"
     )
-    ids = "select unnest({}::uuid[]) as id, {} as field"
-    touched, heads, values = [], [], []
+    head = sql.SQL(
+        """
+        left join lateral (
+            select c.value from changes_change c
+            where n.{touched} and c.school_id = %(school)s and c.entity_id = n.id
+              and c.field = {name} and c.status = 'approved'
+              and c.id not in (
+                  select x.change_id from changes_exclusion x
+                  where x.school_id = %(school)s and x.lifted_by_id is null)
+            order by c.position desc limit 1) {head} on true
+        """
+    )
+    flags, touched, heads, values = [], [], [], []
     for field in (tracked.field(name) for name in names):
         parts: dict[str, sql.Composable] = {
             "name": sql.Literal(field.name),
             "column": sql.Identifier(field.column),
             "touched": sql.Identifier("touched_" + field.column),
+            "head": sql.Identifier("head_" + field.column),
             "was": sql.Identifier("was_" + field.column),
             "now": sql.Identifier("now_" + field.column),
             "blank": sql.Literal(field.blank),
             "kind": sql.SQL(_column_type(tracked, field.column)),
         }
-        parameter = sql.Placeholder(f"ids_{field.name}")
-        touched.append(sql.SQL(ids).format(parameter, sql.Literal(field.name)))
+        flags.append(sql.SQL("{}::boolean[]").format(sql.Placeholder(f"in_{field.name}")))
+        touched.append(parts["touched"])
         heads.append(head.format(**parts))
         values.append(value.format(**parts))
     return (
         sql.SQL(
             """
-            with cells as materialized (
-                select n.id, n.field, head.value
-                from ({touched}) n
-                left join lateral (
-                    select c.value from changes_change c
-                    where c.school_id = %(school)s and c.entity_id = n.id and c.field = n.field
-                      and c.status = 'approved'
-                      and c.id not in (
-                          select x.change_id from changes_exclusion x
-                          where x.school_id = %(school)s and x.lifted_by_id is null)
-                    order by c.position desc limit 1) head on true
-            ), target as materialized (
-                select id, {heads} from cells group by id
-            ), compared as materialized (
-                select t.id as was_id, t.id as now_id, {values}
-                from target g join {table} t on t.school_id = %(school)s and t.id = g.id
+            with compared as materialized (
+                select t.ctid as place, t.id as was_id, t.id as now_id, {values}
+                from unnest(%(ids)s::uuid[], {flags}) n (id, {touched})
+                join {table} t on t.school_id = %(school)s and t.id = n.id
+                {heads}
             )
             """
         )
         .format(
-            touched=sql.SQL(" union all ").join(touched),
-            heads=sql.SQL(", ").join(heads),
+            flags=sql.SQL(", ").join(flags),
+            touched=sql.SQL(", ").join(touched),
+            heads=sql.SQL(" ").join(heads),
             values=sql.SQL(", ").join(values),
             table=sql.Identifier(tracked.table),
         )
@@ -427,13 +424,15 @@ def _column_type(tracked: Tracked, column: str) -> str:
 
 
 def _update(tracked: Tracked, names: Collection[str]) -> str:
+    """Return the statement that writes what differs: where each row lies has just been read, and
+    under the school's lock nobody else moves it."""
     columns = [tracked.field(name).column for name in names]
     return (
         sql.SQL(
             """
             updated as (
                 update {table} t set {assigned} from compared c
-                where t.school_id = %(school)s and t.id = c.was_id
+                where t.school_id = %(school)s and t.ctid = c.place
                   and ({was}) is distinct from ({now})
             )
             """

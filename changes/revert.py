@@ -120,9 +120,9 @@ class Preview:
     token: str
 
     @property
-    def ticked(self) -> list[uuid.UUID]:
-        """The changes that the act would cover."""
-        return [change for line in self.lines if line.ticked for change in line.change_ids]
+    def ticked(self) -> list[str]:
+        """The changes that the act would cover: their ids, as the database writes them."""
+        return [change for line in self.lines if line.ticked for change in line.changes.split()]
 
     def count(self) -> Counter[Kind]:
         """Return how many lines there are of each kind."""
@@ -260,7 +260,7 @@ def reinstate(
             if cells is not None:
                 shown = _of_values(cells, unticked, lifting=True)
                 _refuse_if_changed(shown, token)
-                act.lift(_exclusions_of(decision, shown.ticked))
+                act.lift(decision, shown.ticked)
                 _project(act, shown)
             else:
                 plan = _plan_reinstatement(decision, unticked, own)
@@ -320,7 +320,7 @@ def _of_values(
                 cell.entity_type,
                 cell.entity,
                 cell.field,
-                cell.changes,
+                cell.changes if " " not in cell.changes else " ".join(sorted(cell.changes.split())),
                 falls if moves_it else _kind_of_cell(cell) if ticked else Kind.KEPT,
                 cell.before if not moves_it else before,
                 cell.before if not moves_it else after,
@@ -362,9 +362,7 @@ def _ids(written: Iterable[str]) -> list[uuid.UUID]:
 
 
 def _project(act: Act, shown: Preview) -> None:
-    touched = [
-        (line.entity_type, line.entity_id, line.field) for line in shown.lines if line.ticked
-    ]
+    touched = ((line.entity_type, line.entity, line.field) for line in shown.lines if line.ticked)
     act.moves = project(act.school, touched)
 
 
@@ -450,7 +448,7 @@ def _carry_out(act: Act, plan: _Plan, *, bring: Callable[..., list[Move]] = proj
     values = _standing_values(entities, {_cell(key, some)[1] for key, some in plan.groups.items()})
     open_before = _open_on(entities)
     if plan.lifts:
-        act.lift(_exclusions_of(plan.lifts, plan.ticked))
+        act.lift(plan.lifts, plan.ticked)
         act.exclude(plan.own)
     else:
         act.exclude(plan.ticked)
@@ -670,11 +668,3 @@ def _own_of_merge(decision: Decision) -> list[uuid.UUID]:
         return []
     own = [uuid.UUID(each) for each in decision.criteria.get("own", [])]
     return list(Change.objects.filter(pk__in=own).not_excluded().values_list("pk", flat=True))
-
-
-def _exclusions_of(decision: Decision, change_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
-    return list(
-        Exclusion.objects.filter(
-            decision=decision, change_id__among=change_ids, lifted_by__isnull=True
-        ).values_list("pk", flat=True)
-    )

@@ -7,9 +7,10 @@ Mail lies in many places for long, so that it says how many, and names no pupil.
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 
 from django.conf import settings
+from django.db.models import Count
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -20,28 +21,26 @@ from changes import naming
 from changes.deciding import Act
 from changes.models import Decision
 
-from .models import Enrollment, Section
+from .models import GradeCorrection, Section
 
 
-def tell_instructors(act: Act, submitted: Mapping[uuid.UUID, uuid.UUID]) -> None:
-    """Post what the grade corrections that ``act`` has written come to for each class: who
-    submitted it, by enrolment. It goes whatever
-    mail they have chosen: an intruder chooses too. Call inside the deciding act, once
-    all has moved; the number of statements does not depend on the marks."""
+def tell_instructors(act: Act) -> None:
+    """Post what the grade corrections that ``act`` has written come to for each class. It goes
+    whatever mail they have chosen: an intruder chooses too. Call inside the deciding act, once all
+    has moved; the number of statements does not depend on the marks."""
+    submitted = _by_class(act)
     if not submitted:
         return
-    classes = _classes(act, submitted)
-    instructors = _instructors(act, set(classes.values()))
+    instructors = _instructors(act, {section_id for section_id, _ in submitted})
     counts: Counter[uuid.UUID] = Counter()
     own: Counter[uuid.UUID] = Counter()
     by_whom: dict[uuid.UUID, set[uuid.UUID]] = defaultdict(set)
-    for enrollment_id, who in submitted.items():
-        section_id = classes.get(enrollment_id)
-        instructor = instructors.get(section_id) if section_id else None
-        if section_id and instructor:
-            counts[section_id] += 1
+    for (section_id, who), count in submitted.items():
+        instructor = instructors.get(section_id)
+        if instructor:
+            counts[section_id] += count
             if who == instructor:
-                own[section_id] += 1
+                own[section_id] += count
             elif who != act.user_id:
                 by_whom[section_id].add(who)
     if not counts:
@@ -70,11 +69,20 @@ def tell_instructors(act: Act, submitted: Mapping[uuid.UUID, uuid.UUID]) -> None
     )
 
 
-def _classes(act: Act, enrollments: Collection[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
-    """Return the class of each enrolment: of one that vanished in this act, the one it was in."""
-    gone = _vanished(act, "enrollment", "section")
-    rows = Enrollment.objects.filter(pk__among=list(enrollments))
-    return gone | dict(rows.values_list("pk", "section_id"))
+def _by_class(act: Act) -> Counter[tuple[uuid.UUID, uuid.UUID]]:
+    """Count the corrections that ``act`` has written by class, and by who submitted them. Of an
+    enrolment that vanished in this act, the class is the one that it was in."""
+    written = GradeCorrection.objects.filter(
+        decision_id=act.id, status=GradeCorrection.Status.APPROVED
+    )
+    standing = written.values_list("enrollment__section_id", "submitted_by_id")
+    counts = Counter({(its, who): n for its, who, n in standing.annotate(n=Count("pk"))})
+    if gone := _vanished(act, "enrollment", "section"):
+        some = written.filter(enrollment_id__among=list(gone))
+        counts.update(
+            (gone[each], who) for each, who in some.values_list("enrollment_id", "submitted_by_id")
+        )
+    return counts
 
 
 def _instructors(act: Act, sections: Collection[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from django.db import connection
 from django.db.models import Q
 
-from accounts.ids import new_id
+from accounts.ids import new_ids
 from accounts.models import Membership
 from changes import lookups, vanishing
 from changes.deciding import Act
@@ -164,10 +164,10 @@ def write_moved(act: Act, moves: Sequence[Move]) -> None:
     that moved."""
     if not moves:
         return
-    told = dict(
+    told = set(
         GradeCorrection.objects.filter(
             decision_id=act.id, status=GradeCorrection.Status.APPROVED
-        ).values_list("enrollment_id", "submitted_by_id")
+        ).values_list("enrollment_id", flat=True)
     )
     typed = set(
         Change.objects.filter(decision_id=act.id, field="grade").values_list("entity_id", flat=True)
@@ -179,34 +179,36 @@ def write_moved(act: Act, moves: Sequence[Move]) -> None:
         ).select_related("change_set")
     }
     causes = vanishing.causes(deletions.keys(), act.moves)
-    rows: dict[_Why, list[Move]] = {}
-    # What moved for the same cause, and as far, has one reason: of 50,000 marks mostly all.
-    alike: dict[tuple[uuid.UUID | None, bool], list[Move]] = {}
+    if told or typed:  # by their own corrections, or to a first grade
+        moves = [
+            move
+            for move in moves
+            if move.entity_id not in told and not (move.before is None and move.entity_id in typed)
+        ]
+    # What moved for the same cause, from one mark to one other, says the same but for where: of
+    # 50,000 marks that move there are a few thousand of these.
+    alike: dict[tuple[uuid.UUID | None, str | None, str | None], list[uuid.UUID]] = defaultdict(
+        list
+    )
     for move in moves:
-        if move.entity_id in told:
-            continue
-        if move.entity_id in typed and move.before is None:
-            continue  # a first grade
-        cause = causes.get(move.entity_id)
-        kind = cause, move.after is None
-        if kind not in alike:
-            why = _why(act, move, deletions[cause] if cause else None)
-            alike[kind] = rows.setdefault(why, [])
-        alike[kind].append(move)
-    if rows:
-        _insert(act, rows)
-    by_whom = {
-        move.entity_id: why.submitted_by_id
-        for why, some in rows.items()
-        for move in some
-        if why.submitted_by_id
-    }
-    tell_instructors(act, told | by_whom)
+        cause = causes.get(move.entity_id) if causes else None
+        alike[cause, move.before, move.after].append(move.entity_id)
+    if alike:
+        _insert(
+            act,
+            {
+                _said(act, before, after, deletions[cause] if cause else None): enrollments
+                for (cause, before, after), enrollments in alike.items()
+            },
+        )
+    tell_instructors(act)
 
 
-class _Why(NamedTuple):
-    """Why a grade moved, in what its correction says: the same for all that moved for it."""
+class _Said(NamedTuple):
+    """What the correction of a grade that moved says: the same for all that moved alike."""
 
+    old_grade: str | None
+    new_grade: str | None
     kind: str
     change_id: uuid.UUID | None
     reason: str
@@ -214,9 +216,11 @@ class _Why(NamedTuple):
     submitted_at: dt.datetime
 
 
-def _why(act: Act, move: Move, deletion: Change | None) -> _Why:
+def _said(act: Act, before: str | None, after: str | None, deletion: Change | None) -> _Said:
     if deletion is not None:
-        return _Why(
+        return _Said(
+            before,
+            after,
             GradeCorrection.Kind.CORRECTION,
             deletion.pk,
             deletion.change_set.reason or "The record was deleted.",
@@ -225,32 +229,33 @@ def _why(act: Act, move: Move, deletion: Change | None) -> _Why:
         )
     if act.kind == Decision.Kind.REINSTATE:
         kind, reason = GradeCorrection.Kind.REINSTATE, "A revert was lifted."
-    elif move.after is None or act.kind == Decision.Kind.REVERT:
+    elif after is None or act.kind == Decision.Kind.REVERT:
         kind, reason = GradeCorrection.Kind.REVERT, "Changes were excluded."
     else:
         kind, reason = GradeCorrection.Kind.REINSTATE, "The enrolment came back."
-    return _Why(kind, None, act.reason or reason, act.user_id, act.origin.at)
+    return _Said(before, after, kind, None, act.reason or reason, act.user_id, act.origin.at)
 
 
-def _insert(act: Act, rows: Mapping[_Why, Sequence[Move]]) -> None:
-    """Insert the decided row of each move, in one statement. A revert moves tens of thousands of
-    grades: an object for each, and each of its fields prepared by itself, took most of its time."""
-    moves = [(number, move) for number, some in enumerate(rows.values(), 1) for move in some]
+def _insert(act: Act, rows: Mapping[_Said, Collection[uuid.UUID]]) -> None:
+    """Insert the decided row of each enrolment, in one statement. A revert moves tens of thousands
+    of grades: an object for each, and each of its fields prepared by itself, took most of its
+    time."""
+    numbers = [str(number) for number, some in enumerate(rows.values(), 1) for _ in some]
     with connection.cursor() as cursor:
         cursor.execute(
             """
             insert into grading_gradecorrection (
                 id, school_id, enrollment_id, kind, change_id, old_grade, new_grade, reason,
                 submitted_by_id, submitted_at, status, approved_by_id, approved_at, decision_id)
-            select m.id, %(school)s, m.enrollment_id, w.kind, w.change_id, m.old_grade,
-                   m.new_grade, w.reason, w.submitted_by_id, w.submitted_at, %(status)s, %(by)s,
+            select m.id, %(school)s, m.enrollment_id, s.kind, s.change_id, s.old_grade,
+                   s.new_grade, s.reason, s.submitted_by_id, s.submitted_at, %(status)s, %(by)s,
                    %(at)s, %(decision)s
-            from unnest(%(ids)s::uuid[], %(enrollments)s::uuid[], %(old)s::text[],
-                        %(new)s::text[], %(numbers)s::bigint[])
-                m (id, enrollment_id, old_grade, new_grade, number)
-            join unnest(%(kinds)s::text[], %(changes)s::uuid[], %(reasons)s::text[],
-                        %(submitters)s::uuid[], %(times)s::timestamptz[]) with ordinality
-                w (kind, change_id, reason, submitted_by_id, submitted_at, number)
+            from unnest(%(ids)s::uuid[], %(enrollments)s::uuid[], %(numbers)s::bigint[])
+                m (id, enrollment_id, number)
+            join unnest(%(old)s::text[], %(new)s::text[], %(kinds)s::text[], %(changes)s::uuid[],
+                        %(reasons)s::text[], %(submitters)s::uuid[], %(times)s::timestamptz[])
+                with ordinality s (old_grade, new_grade, kind, change_id, reason, submitted_by_id,
+                                   submitted_at, number)
                 using (number)
             """,
             {
@@ -259,16 +264,16 @@ def _insert(act: Act, rows: Mapping[_Why, Sequence[Move]]) -> None:
                 "by": act.user_id,
                 "at": act.origin.at,
                 "decision": act.id,
-                "ids": lookups.array([new_id() for _ in moves]),
-                "enrollments": lookups.array([move.entity_id for _, move in moves]),
-                "old": [move.before for _, move in moves],
-                "new": [move.after for _, move in moves],
-                "numbers": [number for number, _ in moves],
-                "kinds": [str(why.kind) for why in rows],
-                "changes": [why.change_id for why in rows],
-                "reasons": [why.reason for why in rows],
-                "submitters": [why.submitted_by_id for why in rows],
-                "times": [why.submitted_at for why in rows],
+                "ids": lookups.written(new_ids(len(numbers))),
+                "enrollments": lookups.array(each for some in rows.values() for each in some),
+                "numbers": lookups.written(numbers),
+                "old": [said.old_grade for said in rows],
+                "new": [said.new_grade for said in rows],
+                "kinds": [str(said.kind) for said in rows],
+                "changes": [said.change_id for said in rows],
+                "reasons": [said.reason for said in rows],
+                "submitters": [said.submitted_by_id for said in rows],
+                "times": [said.submitted_at for said in rows],
             },
         )
 
