@@ -277,7 +277,9 @@ class GradeCorrection(models.Model):
         REJECTED = "rejected", "rejected"
 
     id = IdField()
-    school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
+    school = models.ForeignKey(
+        School, on_delete=models.PROTECT, db_index=False, db_constraint=False
+    )
     enrollment = SchoolForeignKey(Enrollment, related_name="corrections")
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.CORRECTION)
     change = SchoolForeignKey(Change, null=True, related_name="corrections")
@@ -333,7 +335,11 @@ class GradeCorrection(models.Model):
         )
         indexes = (
             models.Index(fields=["school", "enrollment"], name="gradecorrection_enrollment"),
-            models.Index(fields=["school", "change"], name="gradecorrection_change"),
+            models.Index(
+                fields=["school", "change"],
+                name="gradecorrection_change",
+                condition=Q(change__isnull=False),
+            ),
         )
 
     def __str__(self) -> str:
