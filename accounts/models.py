@@ -29,6 +29,11 @@ class School(models.Model):
         WAIT = "wait", "wait for the office"
         STAND = "stand", "stand at once when the section's own instructor enters them"
 
+    class Remarks(models.TextChoices):
+        NONE = "none", "none are printed"
+        OPTIONAL = "optional", "printed where there is one"
+        REQUIRED = "required", "a card is ready only with one"
+
     id = IdField()
     name = models.CharField(max_length=200)
     slug = models.SlugField(max_length=80, unique=True)
@@ -57,6 +62,12 @@ class School(models.Model):
     cards_need_comments = models.BooleanField(
         default=True, verbose_name="a report card is ready when every course has a comment"
     )
+    cards_remarks = models.CharField(
+        max_length=8,
+        choices=Remarks,
+        default=Remarks.OPTIONAL,
+        verbose_name="remarks on report cards",
+    )
     gpa_decimals = models.PositiveSmallIntegerField(
         default=2, verbose_name="decimals of a grade point average"
     )
@@ -77,6 +88,10 @@ class School(models.Model):
             models.CheckConstraint(
                 name="school_first_grades_known",
                 condition=models.Q(first_grades__in=["wait", "stand"]),
+            ),
+            models.CheckConstraint(
+                name="school_cards_remarks_known",
+                condition=models.Q(cards_remarks__in=["none", "optional", "required"]),
             ),
             models.CheckConstraint(
                 name="school_substitute_since",

@@ -129,11 +129,11 @@ def _all(school: School, judged: Sequence[Judged]) -> Told:
 def _of_each(judged: Iterable[Judged], school: School) -> Told:
     zone = zoneinfo.ZoneInfo(school.time_zone)
     for each in judged:
-        label = registry.get(each.entity_type).label
-        if each.creates:
-            yield each.id, Flag.NEW, f"A new {label}."
+        tracked = registry.get(each.entity_type)
+        if each.creates and tracked.rules.flags_new:
+            yield each.id, Flag.NEW, f"A new {tracked.label}."
         elif each.deletes:
-            yield each.id, Flag.DELETES, f"The {label} goes."
+            yield each.id, Flag.DELETES, f"The {tracked.label} goes."
         if each.two_people:
             yield each.id, Flag.STANDS, "A second person decides."
         if not each.author_is_active:

@@ -98,6 +98,9 @@ class Rules:
     grow with the rows.
     """
 
+    flags_new = True
+    """Whether a new record of the type is worth a second look by who decides."""
+
     def clean(
         self,
         drafts: "Sequence[Draft]",

@@ -44,7 +44,7 @@ class Wanted(forms.Form):
     """What the office asks for with the cards of a scope."""
 
     with_blanks = forms.BooleanField(
-        label="Print also what is not ready, its blanks marked as “No mark” and “No comment”",
+        label="Print also what is not ready, its blanks marked, as with “No mark”",
         required=False,
     )
     reason = forms.CharField(

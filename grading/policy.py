@@ -49,6 +49,7 @@ class PolicyForm(forms.ModelForm):
             "comment_length",
             "gpa_decimals",
             "cards_need_comments",
+            "cards_remarks",
             "cards_with_average",
         )
         labels = {
@@ -57,12 +58,14 @@ class PolicyForm(forms.ModelForm):
             "teachers_restricted": "Teachers see their own sections only",
             "guardians_copied": "Guardians get a copy of what pupils are told",
             "cards_need_comments": "A report card is ready when every course has a comment",
+            "cards_remarks": "Remarks on report cards",
             "cards_with_average": "Report cards show the grade point average of the term",
         }
         help_texts = {
             "time_zone": "Such as Europe/Dublin. All times of this school are shown in it.",
             "email": "Where seals over the history of marks are sent, to be kept. They show if "
             "anybody rewrote it.",
+            "cards_remarks": "What the home-group teacher, or the head, says of a pupil’s term.",
             "first_grades": "A mark that changes one that stands always waits for a second person.",
         }
 

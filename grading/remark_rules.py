@@ -24,7 +24,10 @@ from .pupil_rules import NOT_YOUR_PUPIL
 
 
 class RemarkRules(Rules):
-    """Rules of the entity type ``remark``."""
+    """Rules of the entity type ``remark``. The first one on a pupil's term is a new record, and as
+    ordinary as a first mark."""
+
+    flags_new = False
 
     def clean(
         self, drafts: Sequence[Draft], *, by: Membership, at: dt.datetime, among: Sequence[Draft]

@@ -63,16 +63,20 @@ def cards(pupil_ids: Collection[uuid.UUID], term: Term, *, school: School) -> li
     pupils = Student.objects.filter(school=school).in_bulk(list(pupil_ids))
     places = _places(pupils, term)
     points = gpa.points_of({each.section.scale_id for some in places.values() for each in some})
-    remarks = {
-        each.student_id: each
-        for each in Remark.objects.filter(term=term, student_id__among=list(pupils))
-    }
+    remarks = _remarks(pupils, term, school)
     waiting = _waiting(places, remarks, term, school)
     return [
         _card(pupils[each], places[each], remarks.get(each), term, school, points, waiting[each])
         for each in pupil_ids
         if each in pupils
     ]
+
+
+def _remarks(pupils: Collection[uuid.UUID], term: Term, school: School) -> dict[uuid.UUID, Remark]:
+    if school.cards_remarks == School.Remarks.NONE:
+        return {}
+    found = Remark.objects.filter(term=term, student_id__among=list(pupils))
+    return {each.student_id: each for each in found}
 
 
 class _Place(NamedTuple):
@@ -150,6 +154,11 @@ def _card(
         )
     if not courses:
         lacking.append("in no class of this term")
+    said_of_term: str | None = remark.text if remark and shows(remark.text) else ""
+    if not said_of_term and school.cards_remarks == School.Remarks.REQUIRED:
+        lacking.append("no remark")
+        said_of_term = None
+        blanks += 1
     lacking += [
         f"{count} change{'s await' if count > 1 else ' awaits'} approval {where}"
         for where, count in sorted(waiting.items())
@@ -172,7 +181,7 @@ def _card(
             "average": "" if average is None else str(average),
             "average_rule": AVERAGE_RULE,
             "codes": sorted(map(list, codes.items())),
-            "remark": remark.text if remark and shows(remark.text) else "",
+            "remark": said_of_term,
         },
         lacking=tuple(lacking),
         blanks=blanks,
@@ -207,9 +216,10 @@ def _waiting(
         author_id=OuterRef("author_id"),
         entity_id=OuterRef("entity_id"),
     )
+    prints_remarks = school.cards_remarks != School.Remarks.NONE
     proposed = waiting.filter(
         Exists(of_this_term),
-        entity_type__in=("enrollment", "remark"),
+        entity_type__in=("enrollment", "remark") if prints_remarks else ("enrollment",),
         field="student",
         refers_to__among=list(places),
     ).exclude(entity_id__in=list(where))

@@ -397,6 +397,7 @@ def policy(**changed):
         "first_grades": "wait",
         "comment_length": "2000",
         "gpa_decimals": "1",
+        "cards_remarks": "optional",
         **changed,
     }
 
@@ -425,6 +426,7 @@ def test_the_policy_is_saved_with_what_changed_in_the_audit_log(office, people):
         ("comment_length", "0"),
         ("comment_length", "999999"),
         ("gpa_decimals", "5"),
+        ("cards_remarks", "sometimes"),
         ("name", ""),
     ],
 )

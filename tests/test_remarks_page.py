@@ -139,7 +139,7 @@ def waiting() -> list[Change]:
 def test_one_sent_outside_the_window_as_it_is_now_is_flagged_and_refused_until_insisted_on(people):
     writes(people.t1, "A good term.")
     with enter(people.school):
-        assert set(told(people, *waiting())) == {Flag.NEW}
+        assert told(people, *waiting()) == {}
         closes = Draft(
             entity_type="term", entity_id=people.term, field="marks_close_on", typed="2026-01-01"
         )
@@ -153,6 +153,27 @@ def test_one_sent_outside_the_window_as_it_is_now_is_flagged_and_refused_until_i
         assert waiting()[-1].field == "text"
         people.a.approves(*waiting(), use_values={waiting()[-1].pk: "agreed"})
     assert texts(people) == {"Ada": "A good term."}
+
+
+def test_a_first_one_by_a_teacher_of_the_pupil_is_ordinary_once_the_pupil_is_there(people):
+    writes(people.t1, "A good term.")
+    with enter(people.school):
+        assert told(people, *waiting()) == {}
+        pupil = people.t1.creates("student", family_name="Dunn")
+        people.t1.enrols(pupil, people.section)
+        remark = people.t1.creates(
+            "remark", student=str(pupil), term=str(people.term), text="New, and well liked."
+        )
+        assert set(told(people, *people.open_of(remark))) >= {Flag.BUILDS}
+        people.a.approves(*people.open_of(pupil))
+        assert Flag.BUILDS not in told(people, *people.open_of(remark))
+
+
+def test_where_the_school_prints_none_the_page_says_so(people):
+    assert "prints no remarks" not in shown(people.t1)
+    people.school.cards_remarks = "none"
+    people.school.save()
+    assert "prints no remarks" in shown(people.t1)
 
 
 def test_the_office_is_told_of_one_by_somebody_who_does_not_teach_the_pupil(people):

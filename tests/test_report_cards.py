@@ -151,6 +151,28 @@ def test_a_remark_is_on_it_once_it_is_approved(graded, term):
     assert graded.is_equal()
 
 
+def test_a_school_prints_remarks_or_none_or_waits_for_them(graded, term):
+    ada, ben, cleo = graded.students
+    graded.a.approves(*graded.open_of(remarks_on(graded.t2, ada, graded, "A good term.")))
+    remarks_on(graded.t2, ben, graded, "Sentinel")
+    assert [of(graded, each, term).is_ready for each in range(3)] == [True, False, True]
+    graded.school.cards_remarks = "none"
+    assert [of(graded, each, term).is_ready for each in range(3)] == [True, True, True]
+    assert of(graded, 0, term).said["remark"] == ""
+    graded.school.cards_remarks = "required"
+    assert [of(graded, each, term).lacking for each in range(3)] == [
+        (),
+        ("no remark", "1 change awaits approval in the remark"),
+        ("no remark",),
+    ]
+    graded.school.save()
+    assert "no remark" in card_runs.result(made(graded, term)).left_out[1].because
+    made(graded, term, with_blanks=True)
+    card = IssuedCard.objects.get(pupil_id=cleo)
+    assert card.blanks == 1
+    assert "Remark No remark" in text_of(card)
+
+
 def test_a_remark_is_reverted_with_what_its_author_did(graded, term):
     remark = remarks_on(graded.v, graded.students[0], graded, "Her niece wrote this.")
     graded.a.approves(*graded.open_of(remark))

@@ -238,7 +238,7 @@ def test_a_school_chooses_its_decimals(people):
     office = Browser(people.a)
     policy = reverse("admin:accounts_school_changelist")
     form = {"name": "Hill School", "time_zone": "Europe/London", "first_grades": "wait"}
-    form |= {"comment_length": "2000", "gpa_decimals": "3"}
+    form |= {"comment_length": "2000", "gpa_decimals": "3", "cards_remarks": "optional"}
     assert office.send(policy, form | {"gpa_decimals": "5"}).status_code == 422
     assert office.send(policy, form).status_code == 302
     page = office.get(at(people.students[0])).content.decode()

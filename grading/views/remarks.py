@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts import audit
 from accounts.in_school import MemberRequest, in_school
-from accounts.models import AuditLog
+from accounts.models import AuditLog, School
 from grading import class_list, remarks
 from grading.mark_rules import closed_because
 
@@ -61,6 +61,7 @@ def of_group(request: MemberRequest) -> HttpResponse:
         "not_saved": sum(bool(line.refused) for line in lines),
         "closed": closed,
         "is_locked": bool(closed) and not member.is_office,
+        "are_printed": member.school.cards_remarks != School.Remarks.NONE,
         "longest": member.school.comment_length,
         "key": uuid.uuid4().hex,
     }
