@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import IntegrityError, transaction
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -69,11 +70,17 @@ class ProgrammeAdmin(OfficeAdmin):
     def _form(self, request: Any, programme: Programme, title: str) -> HttpResponse:
         form = ProgrammeForm(programme, request.POST or None, school=request.member.school)
         if form.is_valid():
-            programmes.save(programme, form.values(), by=request.member, origin=request.origin)
-            messages.success(
-                request, f"The programme “{programme}” is saved. It counts from now on."
-            )
-            return redirect("admin:students_programme_changelist")
+            values = form.values()
+            try:
+                with transaction.atomic():
+                    programmes.save(programme, values, by=request.member, origin=request.origin)
+            except IntegrityError:  # somebody else took the name after the form had looked
+                form.add_error("name", f"There is a programme “{values['name']}” already.")
+            else:
+                messages.success(
+                    request, f"The programme “{programme}” is saved. It counts from now on."
+                )
+                return redirect("admin:students_programme_changelist")
         context = {
             "form": form,
             "title": title,

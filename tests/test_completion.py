@@ -326,6 +326,19 @@ def test_what_is_no_programme_is_refused_beside_its_field(people, field, value, 
         assert Programme.objects.count() == 1
 
 
+def test_a_name_that_somebody_else_takes_at_the_same_instant_is_refused_in_words(
+    people, monkeypatch
+):
+    with enter(people.school):
+        make(people, name="Old")
+    looked = Programme.objects.none()  # the other one is not there yet when the form looks
+    with monkeypatch.context() as patched:
+        patched.setattr("grading.programme_form.Programme.objects.filter", lambda **_: looked)
+        response = sent(people, name="Old")
+    assert response.status_code == 422
+    assert "There is a programme “Old” already." in response.content.decode()
+
+
 def test_the_record_of_a_pupil_offers_the_programmes_that_are_not_retired(people):
     with enter(people.school):
         make(people, name="Arts")
