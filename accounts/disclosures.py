@@ -3,6 +3,10 @@
 Each disclosure is one event of the audit log, and a row for each pupil whose record it held, by
 which the page of a pupil finds it. Both only grow. Two statements, however many pupils.
 
+What a school's own people read on class lists and mark sheets is not among it: no record is asked
+for of who is a school official with a legitimate educational interest (99.32(d)(2), by
+99.31(a)(1)).
+
 A pupil is given by id alone: nothing here knows what a pupil is, and the record of a disclosure
 stays when the pupil vanishes.
 """
