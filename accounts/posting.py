@@ -24,3 +24,14 @@ def posted_or_back_to(page: str) -> Callable[[View], View]:
         return require_http_methods(["GET", "HEAD", "POST"])(posted)
 
     return decorate
+
+
+def takes_up_to(most_bytes: int) -> Callable[[View], View]:
+    """Let a page take more than others of people who are signed in: a file. Put it outermost of
+    the view's decorators; whoever wraps the view keeps its attributes."""
+
+    def decorate(view: View) -> View:
+        view.most_bytes = most_bytes  # type: ignore[attr-defined]
+        return view
+
+    return decorate

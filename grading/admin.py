@@ -188,6 +188,16 @@ class EnrollmentAdmin(TrackedAdmin):
             path(
                 "roster/<uuid:upload_id>/import/", guarded(roster_pages.take), name="roster_import"
             ),
+            path(
+                "roster/<uuid:upload_id>/look/",
+                guarded(roster_pages.look_again),
+                name="roster_look_again",
+            ),
+            path(
+                "roster/<uuid:upload_id>/problems.csv",
+                guarded(roster_pages.problems),
+                name="roster_problems",
+            ),
             path(f"{at}merge/", guarded(duplicate_pages.compare), name="merge"),
             path(f"{at}merge/execute/", guarded(duplicate_pages.execute), name="merge_execute"),
             path(f"{at}<int:number>/", guarded(duplicate_pages.merged), name="merged"),

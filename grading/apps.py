@@ -26,9 +26,10 @@ class GradingConfig(AppConfig):
             decided_mail,
             tracked,  # noqa: F401 - it registers what the ledger tracks
         )
-        from .oneroster import uploaded
+        from .oneroster import uploaded, working
 
         outbox.COMPOSERS.append(decided_mail.compose)
         outbox.ATTACHMENTS[card_mail.KIND] = card_mail.file_of
         jobs.JOBS.append(card_runs.make_next)
+        jobs.JOBS.append(working.work_next)
         jobs.JOBS.append(uploaded.forget_old)

@@ -700,8 +700,15 @@ class CardRelease(models.Model):
 
 
 class RosterUpload(models.Model):
-    """A roster that somebody of the office has uploaded and not imported yet: what was shown of it
-    is what is done. Gone once it is imported, or after a day."""
+    """A roster that somebody of the office has uploaded: the worker looks what it would do, and,
+    once somebody has confirmed just that, does it. Gone after a day.
+
+    ``shown``: what importing it would do, as the page lists it; null until the worker has looked.
+    ``confirmed_…``, ``ip``, ``user_agent``, ``session``, ``removals``: who has said that it is
+    meant, from where, and that it may take much away. ``failure``: why the worker gave up, in
+    words. ``attempts``: how often it has begun. ``told``: what was done, once it is imported; the
+    file itself is not kept then.
+    """
 
     id = IdField()
     school = models.ForeignKey(School, on_delete=models.PROTECT, db_index=False)
@@ -709,11 +716,37 @@ class RosterUpload(models.Model):
     uploaded_at = models.DateTimeField()
     name = models.CharField(max_length=200)
     content = models.BinaryField()
+    shown = models.JSONField(null=True)
+    confirmed_by = SchoolForeignKey(settings.AUTH_USER_MODEL, null=True)
+    confirmed_at = models.DateTimeField(null=True)
+    ip = models.GenericIPAddressField(null=True)
+    user_agent = models.TextField(blank=True)
+    session = models.CharField(max_length=64, blank=True)
+    removals = models.BooleanField(default=False)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    failure = models.TextField(blank=True)
+    imported_at = models.DateTimeField(null=True)
+    told = models.JSONField(default=list)
 
     class Meta:
         constraints = (
             models.UniqueConstraint(fields=["school", "id"], name="rosterupload_school_id"),
+            models.CheckConstraint(
+                name="rosterupload_shown_then_confirmed",
+                condition=Q(confirmed_at=None, confirmed_by=None)
+                | Q(confirmed_at__isnull=False, confirmed_by__isnull=False, shown__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="rosterupload_confirmed_then_imported",
+                condition=Q(imported_at=None) | Q(confirmed_at__isnull=False),
+            ),
         )
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the worker has something to do with it."""
+        waits = self.shown is None or self.confirmed_at is not None
+        return waits and self.imported_at is None and not self.failure

@@ -3,38 +3,33 @@
 import datetime as dt
 import tempfile
 import uuid
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpResponseBase
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models.fields.json import KeyTextTransform
+from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import urlencode
+from django.utils.http import content_disposition_header, urlencode
 from django.views.decorators.http import require_safe
 
 from accounts.in_school import MemberRequest
-from accounts.posting import posted_or_back_to
+from accounts.models import School
+from accounts.posting import posted_or_back_to, takes_up_to
 from changes.models import ChangeSet
 
 from .models import RosterUpload
 from .oneroster import export as exporting
-from .oneroster import uploaded
-from .oneroster.problems import BadRoster
+from .oneroster import looking, progress, uploaded
 from .oneroster.removal import Held
-from .oneroster.report import NAMES
-from .oneroster.schools import NotInIt, Unclear
-from .oneroster.told import DELETED, NEW, WITHDRAWS, Line
-from .oneroster.uploaded import Looked
 
-SHOWN = 100
-"""So many records of one kind are listed; all are counted."""
 LATEST = 20
+TAKEN = 2 * uploaded.MAX_UPLOAD
+"""Bytes: so much is taken in, for a word about what is too large."""
 
 
 class ExportForm(forms.Form):
@@ -54,26 +49,13 @@ class ExportForm(forms.Form):
     why = forms.CharField(label="What for", max_length=200)
 
 
-@dataclass(frozen=True)
-class Group:
-    """Records of one type that go one way."""
-
-    heading: str
-    what: str
-    count: int
-    lines: list[Line]
-
-    @property
-    def more(self) -> int:
-        return self.count - len(self.lines)
-
-
 @require_safe
 def start(request: MemberRequest) -> HttpResponseBase:
     """The forms of both, and the latest imports."""
     return _start(request)
 
 
+@takes_up_to(TAKEN)
 @posted_or_back_to("admin:roster")
 def upload(request: MemberRequest) -> HttpResponseBase:
     """Keep what was chosen, and lead to what it would do."""
@@ -86,35 +68,63 @@ def upload(request: MemberRequest) -> HttpResponseBase:
 
 @require_safe
 def preview(request: MemberRequest, upload_id: uuid.UUID) -> HttpResponseBase:
-    """What importing an upload would do: new, changed, gone, refused with reasons."""
-    return _preview(request, upload_id)
+    """How far the worker is with an upload; what importing it would do: new, changed, gone,
+    refused with reasons; or what was done. A page, or what of it changes."""
+    kept = uploaded.find(request.member.school, upload_id)
+    if kept is None:
+        raise Http404
+    if request.headers.get("HX-Request") == "true":
+        if kept.is_under_way:
+            return TemplateResponse(request, "grading/roster_progress.html", _of(kept))
+        # What is there now is a page of its own: have it opened instead.
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    return _preview(request, kept)
 
 
 @posted_or_back_to("admin:roster_preview")
 def take(request: MemberRequest, upload_id: uuid.UUID) -> HttpResponseBase:
-    """Import what was shown."""
+    """Have the worker import what was shown."""
     try:
-        done = uploaded.take(
+        kept = uploaded.confirm(
             upload_id,
             request.POST.get("token", ""),
             by=request.member,
             origin=request.origin,
-            confirmed=request.POST.get("removals") == "yes",
+            removals=request.POST.get("removals") == "yes",
         )
     except uploaded.ShownOtherwise:
-        trouble = "Something has changed since this was shown. Look at it again, and import it."
-        return _preview(request, upload_id, trouble=trouble, status=409)
+        trouble = "This is not what you have confirmed. Look at it again, and import it."
+        return _preview_again(request, upload_id, trouble=trouble, status=409)
     except Held:
         trouble = "Nothing was imported. Tick the box, if it is meant to take that much away."
-        return _preview(request, upload_id, trouble=trouble, status=422)
-    except (BadRoster, NotInIt, Unclear):
-        trouble = "Something has changed since this was shown. Nothing was imported."
-        return _preview(request, upload_id, trouble=trouble, status=409)
-    if done is None:
-        messages.info(request, "This roster is not there any more: it was imported, or is old.")
-    else:
-        messages.success(request, _in_one(done.told))
-    return redirect("admin:roster")
+        return _preview_again(request, upload_id, trouble=trouble, status=422)
+    if kept is None:
+        messages.info(request, "This roster is not there any more: it is kept for a day.")
+        return redirect("admin:roster")
+    return redirect("admin:roster_preview", kept.pk)
+
+
+@posted_or_back_to("admin:roster_preview")
+def look_again(request: MemberRequest, upload_id: uuid.UUID) -> HttpResponseBase:
+    """Have the worker look anew what importing an upload would do."""
+    if uploaded.look_again(upload_id, by=request.member) is None:
+        messages.info(request, "This roster is not there any more: it is kept for a day.")
+        return redirect("admin:roster")
+    return redirect("admin:roster_preview", upload_id)
+
+
+@require_safe
+def problems(request: MemberRequest, upload_id: uuid.UUID) -> HttpResponseBase:
+    """All that is wrong with an upload, for whoever puts it right, as CSV."""
+    kept = uploaded.find(request.member.school, upload_id)
+    if kept is None or not (kept.shown or {}).get("problems"):
+        raise Http404
+    name = content_disposition_header(as_attachment=True, filename="roster problems.csv")
+    return HttpResponse(
+        looking.problems_as_csv(kept.shown or {}),
+        "text/csv; charset=utf-8",
+        headers={"Content-Disposition": name or "attachment"},
+    )
 
 
 @posted_or_back_to("admin:roster")
@@ -147,12 +157,16 @@ def export(request: MemberRequest) -> HttpResponseBase:
 def _start(
     request: MemberRequest, *, form: ExportForm | None = None, error: str = "", status: int = 200
 ) -> HttpResponseBase:
+    school = request.member.school
     imports = ChangeSet.objects.filter(
-        school=request.member.school, source=ChangeSet.Source.IMPORT
+        school=school, source=ChangeSet.Source.IMPORT
     ).select_related("initiator")
     context = {
         "form": form or ExportForm(),
         "error": error,
+        "most": uploaded.MAX_UPLOAD // 1_000_000,
+        "left_out": exporting.left_out(school),
+        "uploads": [(each, _state(each)) for each in _uploads(school)],
         "imports": [
             (each, _revert_url(each)) for each in imports.order_by("-received_at", "-id")[:LATEST]
         ],
@@ -160,10 +174,29 @@ def _start(
     return TemplateResponse(request, "grading/roster.html", context, status=status)
 
 
-def _in_one(told: list[str]) -> str:
-    """Return what was done as one message; what waits for a second person is listed elsewhere."""
-    said = [line.strip().rstrip(".") for line in told if not line.startswith("    ")]
-    return f"Imported. {'; '.join(said)}."
+def _uploads(school: School) -> QuerySet[RosterUpload]:
+    """Return what was uploaded and not imported, without what is large."""
+    return (
+        RosterUpload.objects.filter(school=school, imported_at=None)
+        .select_related("uploaded_by")
+        .defer("content", "shown")
+        .annotate(
+            is_shown=ExpressionWrapper(Q(shown__isnull=False), BooleanField()),
+            token=KeyTextTransform("token", "shown"),
+        )
+        .order_by("-uploaded_at", "-id")[:LATEST]
+    )
+
+
+def _state(upload: Any) -> str:
+    """Say of one of `_uploads` what becomes of it."""
+    if upload.failure:
+        return "failed; nothing was imported"
+    if upload.confirmed_at:
+        return "being imported"
+    if not upload.is_shown:
+        return "being looked at"
+    return "waits for you to import it" if upload.token else "not to be imported: see why"
 
 
 def _revert_url(each: ChangeSet) -> str:
@@ -171,30 +204,32 @@ def _revert_url(each: ChangeSet) -> str:
     return f"{reverse('admin:revert_preview')}?{urlencode(asked)}"
 
 
-def _preview(
-    request: MemberRequest, upload_id: uuid.UUID, *, trouble: str = "", status: int = 200
+def _preview_again(
+    request: MemberRequest, upload_id: uuid.UUID, *, trouble: str, status: int
 ) -> HttpResponseBase:
-    kept = RosterUpload.objects.filter(school=request.member.school, pk=upload_id).first()
+    kept = uploaded.find(request.member.school, upload_id)
     if kept is None:
         raise Http404
-    looked = uploaded.look(kept, by=request.member, origin=request.origin)
-    context: dict[str, Any] = {
-        "upload": kept,
-        "looked": looked,
-        "groups": list(_groups(looked)),
-        "trouble": trouble,
-    }
-    if looked.bad:
-        context["counts"] = uploaded.counts_of(looked.bad)
-        context["places"] = uploaded.places_of(looked.bad)
-        context["more"] = looked.bad.total - len(context["places"])
+    return _preview(request, kept, trouble=trouble, status=status)
+
+
+def _preview(
+    request: MemberRequest, kept: RosterUpload, *, trouble: str = "", status: int = 200
+) -> HttpResponseBase:
+    context = _of(kept) | {"trouble": trouble}
     return TemplateResponse(request, "grading/roster_preview.html", context, status=status)
 
 
-def _groups(looked: Looked) -> Iterable[Group]:
-    counts = Counter((line.entity_type, line.what) for line in looked.lines)
-    for (entity_type, what), count in counts.items():
-        one, many = NAMES[entity_type]
-        words = {WITHDRAWS: "withdrawn", DELETED: "deleted", NEW: "new"}.get(what, "changed")
-        some = [x for x in looked.lines if (x.entity_type, x.what) == (entity_type, what)]
-        yield Group(f"{one if count == 1 else many} {words}", what, count, some[:SHOWN])
+def _of(kept: RosterUpload) -> dict[str, Any]:
+    looked = kept.shown or {}
+    context = {
+        "upload": kept,
+        "looked": looked,
+        "progress": progress.of(kept.pk) if kept.is_under_way else None,
+    }
+    if total := looked.get("total", 0):
+        listed = len(looked["listed"])
+        kept_too = len(looked["problems"]) - listed
+        context["more"] = total - listed
+        context["more_in_file"] = kept_too if kept_too < total - listed else 0
+    return context

@@ -16,6 +16,7 @@ from changes import projector, registry
 from changes.propose import Draft, creation
 from grading.models import GradingScale, GradingStep
 from grading.oneroster.headers import HEADERS
+from students.models import Programme
 from tests.small_roster import write
 
 OFFICE = "office@school.example"
@@ -81,6 +82,8 @@ def cells_of(school):
                         value = value and (value.name, value.email.removeprefix("gone0."))
                     elif field.name == "scale":
                         value = value and facts(value)
+                    elif field.name == "programme":
+                        value = value and value.name
                     elif field.reference:
                         value = value and names[value.pk]
                     cells[field.name] = value
@@ -98,6 +101,16 @@ def facts(scale):
     )
 
 
+def gets_programmes_of(school, copy):
+    """Let a copy of a school have its programmes, of which the files say the names alone."""
+    with enter(school):
+        names = list(Programme.objects.values_list("name", flat=True))
+    with enter(copy):
+        for name in names:
+            Programme.objects.create(school=copy, name=name)
+    return names
+
+
 def imports_again(slug, tmp_path):
     """Export a school, forget it, import the files, export that: both exports."""
     school = School.objects.get(slug=slug)
@@ -105,9 +118,12 @@ def imports_again(slug, tmp_path):
     before = cells_of(school)
     forget(school)
     name = rows_of(first, "orgs").popitem()[1]["name"]
-    run("import_oneroster", tmp_path / "first", by=OFFICE, time_zone=school.time_zone)
+    said = run("import_oneroster", tmp_path / "first", by=OFFICE, time_zone=school.time_zone)
     copy = School.objects.get(name=name)
     assert copy != school
+    for name in gets_programmes_of(school, copy):
+        assert f"1 pupil is in the programme “{name}”, which is not here" in said
+        run("import_oneroster", tmp_path / "first", by=OFFICE)
     assert cells_of(copy) == before
     with enter(copy):
         assert projector.verify(copy).equal
@@ -147,6 +163,7 @@ def test_a_school_that_no_roster_made_goes_out_and_comes_back_whole(people, tmp_
 def fill_with_oddities(people):
     """All that a school can hold and OneRoster has no place for."""
     with enter(people.school):
+        programme = Programme.objects.create(school=people.school, name="Science, “bilingual”")
         letters = GradingScale.objects.create(school=people.school, name="Letters", kind="letters")
         for label, points in (("A", "4.0"), ("B+", "3.3"), ("P", None)):
             GradingStep.objects.create(
@@ -196,6 +213,7 @@ def fill_with_oddities(people):
                     "home_group": "9B",
                     "year_level": "9, 10",
                     "number": "0007",
+                    "programme": str(programme.pk),
                 },
                 "P",
                 "=cmd()",
@@ -260,7 +278,8 @@ def test_who_has_left_a_class_or_waits_for_it_is_no_pupil_of_it(people, tmp_path
         ]
         people.a.enters(drafts, whole=True)
     said = run("export_oneroster", "hill", tmp_path / "out.zip")
-    assert "withdrawn or waiting for a place, and not in the files: 2" in said
+    assert "Not in the files: 2 places of pupils who have withdrawn from a class or wait" in said
+    assert "rooms" not in said
     with zipfile.ZipFile(tmp_path / "out.zip") as packed:
         files = {name: packed.read(name) for name in packed.namelist()}
     rows = rows_of(files, "enrollments").values()

@@ -1,23 +1,26 @@
 """The office's pages of rosters: what an upload would do, importing it as shown, exporting."""
 
+import csv
 import datetime as dt
 import io
 import re
+import uuid
 import zipfile
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.in_school import enter
-from accounts.models import AuditLog, Disclosure, School
+from accounts.models import AuditLog, Disclosure, Membership, School
 from changes.models import Change, ChangeSet, Decision
 from changes.propose import creation
 from grading.models import Enrollment, RosterUpload, Section
+from grading.oneroster import progress, working
 from students.models import Student
 from tests.small_roster import SOUND, instead, plus, zipped
 from tests.test_export_oneroster import told
@@ -38,9 +41,14 @@ def upload(office, people, tmp_path):
     def send(files=None, name="roster.zip"):
         content = {n: c for n, c in {**SOUND, **(files or {})}.items() if c is not None}
         path = zipped(tmp_path / name, content)
-        return post(office, people, "upload/", file=SimpleUploadedFile(name, path.read_bytes()))
+        return uploaded(office, people, SimpleUploadedFile(name, path.read_bytes()))
 
     return send
+
+
+def uploaded(client, people, file):
+    """Upload, let the worker look what it would change, and look at the page again."""
+    return worked(client, people, post(client, people, "upload/", file=file))
 
 
 def post(client, people, at, **values):
@@ -59,8 +67,18 @@ def token_on(page):
 
 
 def confirm(client, people, page, **values):
+    """Confirm what a page shows, have the worker import it, and look."""
     at = page.request["PATH_INFO"].removesuffix("import/") + "import/"
-    return post(client, people, at, token=values.pop("token", None) or token_on(page), **values)
+    page = post(client, people, at, token=values.pop("token", None) or token_on(page), **values)
+    return worked(client, people, page) if page.status_code == 200 else page
+
+
+def worked(client, people, page):
+    """Let the worker do what is to do, and look at the page again."""
+    assert "This page looks by itself" in text_of(page) or "is imported" in text_of(page)
+    while working.work_next(people.school):
+        pass
+    return client.get(page.request["PATH_INFO"])
 
 
 def test_an_upload_shows_what_would_change_and_changes_nothing(upload, people):
@@ -88,7 +106,8 @@ def test_what_was_shown_is_imported_as_one_change_set_that_can_be_reverted(uploa
         assert change_set.initiator == people.a.user
         assert str(change_set.ip) == "127.0.0.1"
         assert people.is_equal()
-        assert not RosterUpload.objects.exists()
+        assert bytes(RosterUpload.objects.get().content) == b""
+    page = office.get(START)
     link = re.search(r'href="(/office/revert/preview/[^"]+)">Revert this', page.content.decode())[1]
     shown = office.get(link.replace("&amp;", "&"))
     assert "Moreno" in shown.content.decode()
@@ -99,7 +118,7 @@ def test_a_second_click_imports_nothing_twice(upload, office, people):
     shown = upload()
     confirm(office, people, shown)
     page = confirm(office, people, shown)
-    assert "not there any more: it was imported" in text_of(page)
+    assert "This roster is imported" in text_of(page)
     with enter(people.school):
         assert ChangeSet.objects.filter(source="import").count() == 1
 
@@ -110,8 +129,7 @@ def test_what_has_changed_since_it_was_shown_is_shown_again_and_not_done(upload,
         values = {"family_name": "Moreno", "given_names": "Rosa", "source_id": "p1"}
         people.a.enters(creation("student", values))
     again = confirm(office, people, shown)
-    assert again.status_code == 409
-    assert "Something has changed since this was shown" in text_of(again)
+    assert "Something has changed since this was confirmed" in text_of(again)
     with enter(people.school):
         assert not ChangeSet.objects.filter(source="import").exists()
     assert "given names: Rosa Ana" in text_of(again)
@@ -183,9 +201,9 @@ def test_a_zip_bomb_and_what_is_no_zip_are_refused(office, people):
             with packed.open(name, "w") as stream:
                 for _ in range(100):
                     stream.write(b"0" * 1024 * 1024)
-    page = post(office, people, "upload/", file=SimpleUploadedFile("b.zip", bomb.getvalue()))
+    page = uploaded(office, people, SimpleUploadedFile("b.zip", bomb.getvalue()))
     assert "unpacked it would be 300 MB, more than the 256 MB that are read" in text_of(page)
-    page = post(office, people, "upload/", file=SimpleUploadedFile("x.zip", b"PK no"))
+    page = uploaded(office, people, SimpleUploadedFile("x.zip", b"PK no"))
     assert "this is neither a folder nor a sound zip file" in text_of(page)
     page = post(office, people, "upload/", file=SimpleUploadedFile("x.exe", b"MZ"))
     assert page.status_code == 422
@@ -195,9 +213,9 @@ def test_a_zip_bomb_and_what_is_no_zip_are_refused(office, people):
 
 def test_the_csv_files_themselves_can_be_uploaded(office, people):
     files = [SimpleUploadedFile(name, content.encode()) for name, content in SOUND.items()]
-    page = post(office, people, "upload/", file=files)
+    page = uploaded(office, people, files)
     assert "2 pupils new" in text_of(page)
-    assert "From 10 CSV files" in text_of(page)
+    assert "10 CSV files , uploaded" in text_of(page)
 
 
 def test_a_delta_is_shown_and_imported_too(upload, office, people):
@@ -225,6 +243,99 @@ def test_the_worker_forgets_an_upload_after_a_day(upload, client, people):
         RosterUpload.objects.update(uploaded_at=timezone.now() - dt.timedelta(hours=25))
     call_command("work", once=True, stdout=io.StringIO())
     assert client.get(page.request["PATH_INFO"]).status_code == 404
+
+
+def test_an_upload_shows_how_far_the_worker_is_and_then_the_whole_page(office, people, tmp_path):
+    path = zipped(tmp_path / "roster.zip", SOUND)
+    page = post(office, people, "upload/", file=SimpleUploadedFile("roster.zip", path.read_bytes()))
+    at = page.request["PATH_INFO"]
+    assert "Waiting for its turn" in text_of(page)
+    assert "being looked at" in text_of(office.get(START))
+    upload_id = uuid.UUID(at.rstrip("/").rpartition("/")[2])
+    with enter(people.school):
+        progress.say(upload_id, 4, 372_655)
+        with connection.cursor() as cursor:  # each request of a browser is a transaction of its own
+            cursor.execute("select pg_stat_clear_snapshot()")
+        part = office.get(at, headers={"HX-Request": "true"})
+    assert "Step 4 of 4: writing 372,655 values. Begun at" in text_of(part)
+    assert "<h1" not in part.content.decode()
+    working.work_next(people.school)
+    assert office.get(at, headers={"HX-Request": "true"})["HX-Refresh"] == "true"
+    assert "waits for you to import it" in text_of(office.get(START))
+    again = post(office, people, at + "look/")
+    assert "Looking what this roster would change" in text_of(again)
+    assert "Import this roster?" in text_of(worked(office, people, again))
+
+
+def test_what_stops_the_worker_is_tried_three_times_and_imports_nothing(
+    upload, office, people, monkeypatch
+):
+    page = upload()
+
+    def killed(*args, **options):
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(working, "load", killed)
+        post(office, people, page.request["PATH_INFO"] + "import/", token=token_on(page))
+        for _ in range(working.MOST_ATTEMPTS):
+            with pytest.raises(OperationalError):
+                working.work_next(people.school)
+        assert not working.work_next(people.school)
+    page = office.get(page.request["PATH_INFO"])
+    assert "Nothing was imported: the worker was stopped over it 3 times." in text_of(page)
+    with enter(people.school):
+        assert not ChangeSet.objects.filter(source="import").exists()
+    assert "This roster is imported" in text_of(confirm(office, people, page))
+
+
+def test_a_mistake_of_the_program_is_said_and_not_tried_again(upload, office, people, monkeypatch):
+    page = upload()
+    with monkeypatch.context() as patched:
+        patched.setattr(working, "tell", lambda *args, **options: 1 / 0)  # after all was written
+        page = confirm(office, people, page)
+    assert "Nothing was imported: this program made a mistake." in text_of(page)
+    with enter(people.school):
+        assert not ChangeSet.objects.filter(source="import").exists()
+
+
+def test_who_has_left_the_office_after_confirming_imports_nothing(upload, office, people):
+    page = upload()
+    post(office, people, page.request["PATH_INFO"] + "import/", token=token_on(page))
+    Membership.objects.filter(pk=people.a.member.pk).update(role="teacher")
+    working.work_next(people.school)
+    with enter(people.school):
+        kept = RosterUpload.objects.get()
+        assert (
+            kept.failure
+            == "Nothing was imported. a.admin@hill.example is not in the office of Hill School."
+        )
+        assert not ChangeSet.objects.filter(source="import").exists()
+
+
+def test_all_problems_can_be_downloaded_and_none_is_a_formula(upload, client):
+    page = upload(plus("users.csv", "=1+1,maybe,s1,student,Ana,Li,,"))
+    answer = client.get(page.request["PATH_INFO"] + "problems.csv")
+    assert answer["Content-Disposition"] == 'attachment; filename="roster problems.csv"'
+    assert answer.content.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"), newline="")))
+    assert rows[0] == ["File", "Line", "Column", "What is wrong"]
+    assert rows[1:] == [["users.csv", "7", "enabledUser", "“maybe” is neither true nor false"]]
+
+
+def test_a_file_of_some_megabytes_is_taken_of_the_office_alone_and_a_huge_one_of_nobody(
+    office, people, client
+):
+    def sent(size):
+        file = SimpleUploadedFile("r.zip", b"PK" + bytes(size))
+        return client.post(
+            START + "upload/", {"school": people.school.pk, "file": file}, follow=True
+        )
+
+    assert "Looking what this roster would change" in text_of(sent(5_000_000))
+    assert "That is 33 MB, and 32 MB can be uploaded." in text_of(sent(33_000_000))
+    client.logout()
+    assert sent(5_000_000).status_code == 400
 
 
 def test_an_upload_is_no_other_schools(upload, client, people):

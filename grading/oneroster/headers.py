@@ -8,6 +8,8 @@ what the standard has no place for, so that reading the files makes the same sch
     metadata.gradingScale  the scale of a class, as JSON; `null` for a class that has none
     metadata.grade         the mark itself, where `score` cannot say it: a letter, a code
     metadata.orgSourcedId  the school of a session, also of one that no class names yet
+    metadata.programme     the name of a pupil's programme; what it takes to finish stays behind,
+                           and a school that has none of this name leaves the pupil in none
     the others             the field of the ledger that they are called after
 
 Source of the standard's columns: 1EdTech OneRoster 1.1 CSV.
@@ -18,6 +20,7 @@ SCALE = "metadata.gradingScale"
 GRADE = "metadata.grade"
 ORG = "metadata.orgSourcedId"
 YEAR_LEVEL = "metadata.yearLevel"
+PROGRAMME = "metadata.programme"
 
 OWN = {
     "academicSessions": {
@@ -59,7 +62,7 @@ HEADERS: dict[str, tuple[str, ...]] = {
     "users": (
         *(*_KEY, "enabledUser", "orgSourcedIds", "role", "username", "userIds", "givenName"),
         *("familyName", "middleName", "identifier", "email", "sms", "phone", "agentSourcedIds"),
-        *("grades", "password", BLANK, YEAR_LEVEL, *OWN["users"]),
+        *("grades", "password", BLANK, YEAR_LEVEL, PROGRAMME, *OWN["users"]),
     ),
     "demographics": (
         *(*_KEY, "birthDate", "sex", "americanIndianOrAlaskaNative", "asian"),

@@ -1,7 +1,8 @@
 """Writing a roster into the ledger: one change set per school, all schools or none."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Protocol
 
 from django.db import transaction
 
@@ -23,11 +24,20 @@ from grading.oneroster.split import Part, split
 from grading.oneroster.told import what_changed
 from grading.oneroster.wanted import Given, wanted_of
 from grading.oneroster.writing import write
-
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how many steps are done, and how many there are."""
+from students.models import Programme
 
 STEPS = 3  # a school
+
+
+class Progress(Protocol):
+    """Told what is being done, how many steps are done, and how many there are; and how many values
+    are written, in the step that does."""
+
+    def __call__(self, what: str, done: int, total: int, *, values: int = 0) -> None: ...
+
+
+def _tell_nobody(what: str, done: int, total: int, *, values: int = 0) -> None:
+    """Nobody wants to know."""
 
 
 def load(
@@ -37,7 +47,7 @@ def load(
     email: str,
     time_zone: str,
     origin: Origin,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = _tell_nobody,
     only: School | None = None,
     confirmed: bool = False,
     telling: bool = False,
@@ -72,8 +82,11 @@ def load(
         reports = []
         for number, target in enumerate(targets.each):
 
-            def step(what: str, done: int, target: Target = target, number: int = number) -> None:
-                progress(f"{target.school.name}: {what}", STEPS * number + done, total)
+            def step(
+                what: str, done: int, *, values: int = 0, of: Target = target, number: int = number
+            ) -> None:
+                what = f"{of.school.name}: {what}"
+                progress(what, STEPS * number + done, total, values=values)
 
             with enter(target.school):
                 took = _removing(roster, target, confirmed=confirmed)
@@ -108,7 +121,7 @@ def _load_school(
     name: str,
     origin: Origin,
     problems: Problems,
-    step: Callable[[str, int], None],
+    step: Callable[..., None],
     *,
     telling: bool,
 ) -> SchoolReport:
@@ -121,12 +134,14 @@ def _load_school(
     _record_people(target, staff, origin)
     step("comparing", 1)
     known = imported()
+    programmes = dict(Programme.objects.filter(school=school).values_list("name", "pk"))
     given = Given(
         scales=marks.ids,
         instructors={
             class_id: str(staff.user_ids[teacher]) for class_id, teacher in part.instructors.items()
         },
         exempt=marks.exempt,
+        programmes={name: str(pk) for name, pk in programmes.items()},
     )
     wanted = wanted_of(part, given)
     matches = match(wanted, known)
@@ -135,7 +150,7 @@ def _load_school(
     removal = removing(matches, known)
     difference.drafts += removal.drafts
     difference.places |= removal.places
-    step(f"writing {len(difference.drafts):,} values", 2)
+    step(f"writing {len(difference.drafts):,} values", 2, values=len(difference.drafts))
     entered = write(difference, target, origin=origin, reason=reason, problems=problems)
     if entered is not None:
         _fill(report, part, difference, matches, entered)
@@ -146,10 +161,22 @@ def _load_school(
     if not part.partial:
         report.gone["teacher"] = staff.gone
     report.notes += staff.kept
+    report.notes += _without_programme(part, programmes)
     report.notes += [
         f"{email} is to be deleted in the roster; the account stays open" for email in part.leaving
     ]
     return report
+
+
+def _without_programme(part: Part, programmes: Collection[str]) -> list[str]:
+    """Say how many pupils the file puts into programmes that the school does not have."""
+    said = Counter(row.own.get("programme", "") for row in part.pupils.values() if row.line)
+    return [
+        f"{count:,} {'pupil is' if count == 1 else 'pupils are'} in the programme “{name}”, which "
+        "is not here: add it under Programmes, and import the file again"
+        for name, count in sorted(said.items())
+        if name and name not in programmes
+    ]
 
 
 def _fill(

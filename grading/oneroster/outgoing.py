@@ -8,8 +8,16 @@ statements does not grow with the rows. Call everything here inside the school.
 A record that came with a roster keeps its sourcedId; another is known by its id here, which stays
 the same from one export to the next.
 
-Pupils who have withdrawn from a class, or wait for a place in it, are not among its enrolments:
-OneRoster has no word for them, and who reads the file would take them for pupils of the class.
+What does not go out:
+
+- Pupils who have withdrawn from a class, or wait for a place in it, are not among its enrolments,
+  and neither are their marks. A bulk file is the complete list of who is in a class, `status` blank
+  and whatever is missing gone; a delta says `tobedeleted`. `role` has no word for who waits, the
+  end of an enrolment is no date that is kept here, and who reads a row with a column of our own
+  would take them for pupils of the class. They stay in the ledger, and in transcripts.
+- Rooms in which no class is: the standard's CSV files name a room with its class (`location`).
+- Remarks on report cards, corrections, and what it takes to finish a programme: they belong to no
+  file of the standard.
 """
 
 import hashlib
@@ -24,7 +32,16 @@ from django.db.models.functions import Cast, Coalesce, Collate
 
 from accounts.models import Membership, School
 from grading.models import Course, Enrollment, GradingScale, GradingStep, Section, Term
-from grading.oneroster.headers import BLANK, GRADE, HEADERS, ORG, OWN, SCALE, YEAR_LEVEL
+from grading.oneroster.headers import (
+    BLANK,
+    GRADE,
+    HEADERS,
+    ORG,
+    OWN,
+    PROGRAMME,
+    SCALE,
+    YEAR_LEVEL,
+)
 from grading.oneroster.layout import ID, NAME, parts
 from grading.oneroster.scale_facts import NO_SCALE as NONE
 from grading.oneroster.scale_facts import facts_of, write_scale
@@ -131,7 +148,9 @@ def pupils(school: School, only: Ids = None) -> Iterator[Sent]:
     """The pupils."""
     names = ("number", "given_names", "family_name", "email", "year_level")
     own = OWN["users"].values()
-    found = _in_order(Student.objects.filter(school=school), only).values(*_KEYS, *names, *own)
+    found = _in_order(Student.objects.filter(school=school), only).values(
+        *_KEYS, *names, *own, programme_name=F("programme__name")
+    )
     for row in found:
         levels = parts(row["year_level"])
         yield _sent(
@@ -145,7 +164,10 @@ def pupils(school: School, only: Ids = None) -> Iterator[Sent]:
             identifier=row["number"],
             email=row["email"],
             grades=",".join(levels),
-            own={YEAR_LEVEL: row["year_level"] if ", ".join(levels) != row["year_level"] else ""},
+            own={
+                YEAR_LEVEL: row["year_level"] if ", ".join(levels) != row["year_level"] else "",
+                PROGRAMME: row["programme_name"] or "",
+            },
         )._replace(pupil=row["id"])
 
 

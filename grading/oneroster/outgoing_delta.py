@@ -125,7 +125,7 @@ def classes(delta: Delta) -> Iterator[Sent]:
 
 def people(delta: Delta, instant: dt.datetime) -> Iterator[Sent]:
     """Pupils, and teachers."""
-    names = ("number", "given_names", "family_name", "email", "year_level")
+    names = ("number", "given_names", "family_name", "email", "year_level", "programme")
     when = delta.changed("student", *names, *OWN["users"].values())
     yield from _records(delta, "student", when, outgoing.pupils, pupil=True)
     yield from _dated(outgoing.teachers(delta.school, when := _accounts(delta, instant)), when)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from grading.oneroster.headers import GRADE, ORG, SCALE, YEAR_LEVEL
+from grading.oneroster.headers import GRADE, ORG, PROGRAMME, SCALE, YEAR_LEVEL
 from grading.oneroster.layout import COMMENT, EMAIL, ID, Cells, Layout, choices
 from grading.oneroster.scale_facts import ScaleFacts, Unreadable, read_scale
 
@@ -242,6 +242,8 @@ def _user(cells: Cells) -> User:
     own = cells.own("users")
     if level := cells.text(YEAR_LEVEL):
         own["year_level"] = level
+    if cells.has(PROGRAMME):
+        own["programme"] = cells.text(PROGRAMME)
     if pronouns := PRONOUNS.get(cells.text("pronouns").partition("/")[0].strip().lower()):
         own["pronouns"] = pronouns
     return User(

@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple, TypeVar
 
-from grading.oneroster.headers import OWN, YEAR_LEVEL
+from grading.oneroster.headers import OWN, PROGRAMME, YEAR_LEVEL
 from grading.oneroster.rows import (
     Class,
     Course,
@@ -70,12 +70,14 @@ class Given:
     """What a part needs to know of the school that it meets.
 
     scales: id of the grading scale by class. instructors: id of the user by class.
-    exempt: the code that those scales have for a pupil who gets no mark, by class.
+    exempt: the code that those scales have for a pupil who gets no mark, by class. programmes: id
+    of each of the school, by name.
     """
 
     scales: Mapping[str, str]
     instructors: Mapping[str, str]
     exempt: Mapping[str, str]
+    programmes: Mapping[str, str]
 
 
 def wanted_of(part: Part, given: Given) -> list[Wanted]:
@@ -97,7 +99,7 @@ def wanted_of(part: Part, given: Given) -> list[Wanted]:
             _section(row, part, section_codes[row.sourced_id], given)
             for row in part.classes.values()
         ),
-        *(_student(row, part.births.get(row.sourced_id)) for row in part.pupils.values()),
+        *(_student(row, part.births.get(row.sourced_id), given) for row in part.pupils.values()),
         *(
             _enrollment(row, part.results.get((row.class_, row.user)), part, given)
             for row in part.enrollments
@@ -170,7 +172,7 @@ def _section(row: Class, part: Part, code: str | None, given: Given) -> Wanted:
     return Wanted("section", wanted.key, wanted.origin, values, places)
 
 
-def _student(row: User, birth: Demographic | None) -> Wanted:
+def _student(row: User, birth: Demographic | None, given: Given) -> Wanted:
     names = [name for name in (row.given_name, row.middle_name) if name.strip()]
     cells: dict[str, tuple[str, Value]] = {
         "source_id": ("sourcedId", row.sourced_id),
@@ -183,6 +185,9 @@ def _student(row: User, birth: Demographic | None) -> Wanted:
     own = dict(row.own)
     if level := own.pop("year_level", ""):
         cells["year_level"] = (YEAR_LEVEL, level)
+    programme = own.pop("programme", None)
+    if programme is not None and (not programme or programme in given.programmes):
+        cells["programme"] = (PROGRAMME, given.programmes.get(programme))
     cells |= _own("users", own)
     wanted = _wanted("student", row.sourced_id, ("users.csv", row.line), **cells)
     if birth is None or birth.birth_on is None:

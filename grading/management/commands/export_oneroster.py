@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounts.in_school import enter
 from accounts.models import School
 from accounts.origin import Origin
-from grading.oneroster.export import Exported, NotEmpty, export, folder, note, packed
+from grading.oneroster.export import Exported, NotEmpty, export, folder, left_out, note, packed
 
 
 class Command(BaseCommand):
@@ -45,11 +45,10 @@ class Command(BaseCommand):
             raise CommandError(f"{folder} cannot be written: {error.strerror}.") from error
         for name, count in done.rows.items():
             self.stdout.write(f"{name}.csv: {count:,}")
-        if done.left_out:
-            self.stdout.write(
-                f"Enrolments without a word in OneRoster, withdrawn or waiting for a place, and "
-                f"not in the files: {done.left_out:,}"
-            )
+        with enter(found):
+            for what, count in left_out(found).items():
+                if count:
+                    self.stdout.write(f"Not in the files: {count:,} {what}")
 
 
 def _write(school: School, path: Path, since: dt.datetime | None, to: str) -> Exported:

@@ -104,7 +104,7 @@ class Bar:
         self._stream = stream
         self._moves = stream.isatty()
 
-    def step(self, what: str, done: int, total: int) -> None:
+    def step(self, what: str, done: int, total: int, *, values: int = 0) -> None:
         what = printable(what)
         if not self._moves:
             self._say(f"{what} ({done} of {total})", "\n")

@@ -1,0 +1,108 @@
+"""What importing an upload would do, as a page shows it: counted in full, listed in part.
+
+It is kept as JSON, so that it is worked out once, by the worker. Nothing here looks at the
+database.
+"""
+
+import csv
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from changes.formulas import guarded
+from grading.oneroster.problems import BadRoster, fair_share, printable
+from grading.oneroster.report import NAMES, Report, tell
+from grading.oneroster.told import DELETED, NEW, WITHDRAWS, Line
+
+LISTED = 100
+"""So many records of one kind, and so many problems, are listed on the page; all are counted."""
+WORDS = {WITHDRAWS: "withdrawn", DELETED: "deleted", NEW: "new"}
+
+Shown = dict[str, Any]
+"""title and trouble for the top of the page; told: in numbers; groups: records, by type and by what
+becomes of them; token: of exactly this, where there is anything to import; held: why somebody has
+to say that it is meant; refusal, counts, problems, total: why it cannot be imported."""
+
+
+def of_report(report: Report, *, email: str, held: str = "") -> Shown:
+    """Return what a rehearsed import has done."""
+    told = list(tell(report, email=email))
+    lines = [line for each in report.schools for line in each.lines]
+    changes = any(each.changed_anything for each in report.schools)
+    return {
+        "told": told,
+        "groups": list(_groups(lines)),
+        "token": token_of(report, email=email) if changes else "",
+        "held": held,
+    }
+
+
+def of_refusal(words: str) -> Shown:
+    """Return why a delivery is none for this school."""
+    return {"refusal": printable(words)}
+
+
+def of_problems(bad: BadRoster) -> Shown:
+    """Return what is wrong with a delivery: every kind of problem with how often it is there, the
+    most frequent first, and where they are, as far as that was kept."""
+    counts = [(printable(file), printable(kind), n) for (file, kind), n in bad.counts.items()]
+    return {
+        "counts": sorted(counts, key=lambda each: (-each[2], each[0], each[1])),
+        "problems": [
+            (printable(each.file), each.line, printable(each.column), each.reason, each.place)
+            for each in bad.problems
+        ],
+        "listed": [(each.place, each.reason) for each in fair_share(bad.problems, LISTED)],
+        "total": bad.total,
+    }
+
+
+def token_of(report: Report, *, email: str) -> str:
+    """Return the digest of all that an import does, in words."""
+    lines = [line for each in report.schools for line in each.lines]
+    told = list(tell(report, email=email))
+    return hashlib.sha256(repr((lines, told)).encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def problems_as_csv(shown: Shown) -> bytes:
+    """Return the problems for whoever puts them right, with the mark by which a spreadsheet knows
+    UTF-8, and no text that it would take for a formula."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(["File", "Line", "Column", "What is wrong"])
+    for file, line, column, reason, _ in shown["problems"]:
+        writer.writerow([guarded(file), line or "", guarded(column), guarded(reason)])
+    return out.getvalue().encode("utf-8-sig")
+
+
+def _groups(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
+    """Yield the records of one type that go one way, each type and way once."""
+    lines = list(lines)
+    counts = Counter((line.entity_type, line.what) for line in lines)
+    for (entity_type, what), count in counts.items():
+        one, many = NAMES[entity_type]
+        some = [line for line in lines if (line.entity_type, line.what) == (entity_type, what)]
+        yield {
+            "heading": f"{one if count == 1 else many} {WORDS.get(what, 'changed')}",
+            "what": what,
+            "count": count,
+            "more": max(0, count - LISTED),
+            "lines": [
+                {
+                    "title": line.title,
+                    "places": line.places,
+                    "cells": [
+                        {
+                            "label": cell.label,
+                            "before": cell.before,
+                            "after": cell.after,
+                            "waits": cell.waits,
+                        }
+                        for cell in line.cells
+                    ],
+                }
+                for line in some[:LISTED]
+            ],
+        }
