@@ -190,6 +190,7 @@ def _rivals(judged: Sequence[Judged]) -> Told:
     clashing = [
         (each, author_id)
         for each in judged
+        if each.entity_id in contested
         for author_id, value in proposed[each.entity_id, each.field]
         if author_id != each.author_id and value != each.value
     ]

@@ -41,7 +41,7 @@ class Beside:
     earlier: Mapping[uuid.UUID, Sequence[tuple[str, str]]]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True, slots=True)
 class Item:
     """What is decided together: one cell, or a new record with all that came with it."""
 
@@ -144,10 +144,7 @@ def came_with_its_record() -> Q:
 def waiting(*, by: Membership, author_id: uuid.UUID | None = None) -> list[Item]:
     """Return all that waits, or what waits of one author, in the order of submission, with what
     ``by`` should know of it. What is held is left out."""
-    opened = not_held(by.school)
-    if author_id:
-        opened = opened.proposed_by(author_id)
-    judged = judgement.load(by.school, opened.values_list("id", flat=True))
+    judged = judgement.load_waiting(by.school, author_id=author_id)
     return items_of(judged, marks=flags.marks_on(by.school, judged, by=by))
 
 
@@ -172,7 +169,9 @@ def together(judged: Iterable[Judged]) -> list[list[Judged]]:
     for each in judged:
         record = (each.change_set_id, each.entity_id)
         grouped[record if record in created else each.id].append(each)
-    return [sorted(some, key=lambda j: not j.creates) for some in grouped.values()]
+    for record in created:
+        grouped[record].sort(key=lambda j: not j.creates)
+    return list(grouped.values())
 
 
 def groups_of(judged: Sequence[Judged]) -> dict[uuid.UUID, Group]:
@@ -183,8 +182,8 @@ def groups_of(judged: Sequence[Judged]) -> dict[uuid.UUID, Group]:
         if some:
             plural = str(tracked.model._meta.verbose_name_plural)
             other = Group(tracked.entity_type, plural.capitalize())
-            found |= {each.id: other for each in some}
-            found |= tracked.rules.group(some)
+            theirs = tracked.rules.group(some)
+            found |= {each.id: theirs.get(each.id, other) for each in some}
     return found
 
 

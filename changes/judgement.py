@@ -118,45 +118,27 @@ def load(
     school: School, change_ids: Collection[uuid.UUID], *, by: Membership | None = None
 ) -> list[Judged]:
     """Return the named changes of the school, in the order of their submission."""
+    ids = lookups.array(change_ids)
+    return _read("c.id = any(%(ids)s::uuid[])", {"ids": ids}, school=school, by=by)
+
+
+def load_waiting(
+    school: School, *, author_id: uuid.UUID | None = None, by: Membership | None = None
+) -> list[Judged]:
+    """Return all that waits and can be decided on, or what does of one author, in the order of
+    submission. What is held is not among it."""
+    which = "c.status = 'provisional' and c.kind = 'value'"
+    if author_id:
+        which += " and c.author_id = %(author)s"
+    found = _read(which, {"author": author_id}, school=school, by=by)
+    return [each for each in found if _why_not_open(each) is None]
+
+
+def _read(
+    which: str, parameters: dict[str, Any], *, school: School, by: Membership | None
+) -> list[Judged]:
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            select c.id, c.change_set_id, c.author_id, c.entity_type, c.entity_id, c.field, c.kind,
-                   c.value, c.old_value, c.base_change_id, c.refers_to, c.number, c.status,
-                   c.two_people,
-                   exists (select 1 from changes_exclusion x
-                           where x.school_id = c.school_id and x.change_id = c.id
-                             and x.lifted_by_id is null),
-                   later.id, head.id, head.value,
-                   coalesce(nullif(u.name, ''), u.email), d.decided_at, m.role = 'office',
-                   m.is_active and w.is_active, m.frozen_at is not null
-            from changes_change c
-            join changes_changeset s on s.school_id = c.school_id and s.id = c.change_set_id
-            join accounts_membership m on m.school_id = c.school_id and m.user_id = c.author_id
-            join accounts_user w on w.id = c.author_id
-            left join changes_decision d on d.school_id = c.school_id and d.id = c.decision_id
-            left join accounts_user u on u.id = c.decided_by_id
-            left join lateral (
-                select l.id from changes_change l
-                where l.school_id = c.school_id and l.author_id = c.author_id
-                  and l.entity_id = c.entity_id and l.field = c.field and l.number > c.number
-                  and not exists (select 1 from changes_exclusion x
-                                  where x.school_id = l.school_id and x.change_id = l.id
-                                    and x.lifted_by_id is null)
-                order by l.number desc limit 1) later on true
-            left join lateral (
-                select h.id, h.value from changes_change h
-                where h.school_id = c.school_id and h.entity_id = c.entity_id
-                  and h.field = c.field and h.status = 'approved'
-                  and not exists (select 1 from changes_exclusion x
-                                  where x.school_id = h.school_id and x.change_id = h.id
-                                    and x.lifted_by_id is null)
-                order by h.position desc limit 1) head on true
-            where c.school_id = %s and c.id = any(%s::uuid[])
-            order by s.received_at, c.id
-            """,
-            [school.pk, lookups.array(change_ids)],
-        )
+        cursor.execute(_CHANGES.format(which=which), {"school": school.pk, **parameters})
         rows = cursor.fetchall()
         # Of each save once: of many changes a quarter of the time would go into reading times.
         cursor.execute(
@@ -164,8 +146,44 @@ def load(
             " where school_id = %s and id = any(%s::uuid[])",
             [school.pk, lookups.array({row[1] for row in rows})],
         )
-        sets: dict[uuid.UUID, Sequence[Any]] = {row[0]: row[1:] for row in cursor.fetchall()}
-    return [Judged(*row, *sets[row[1]], by=by, school=school) for row in rows]
+        sets = {pk: (at, reason, by, school) for pk, at, reason in cursor.fetchall()}
+    return [Judged(*(row + sets[row[1]])) for row in rows]
+
+
+_CHANGES = """
+    select c.id, c.change_set_id, c.author_id, c.entity_type, c.entity_id, c.field, c.kind,
+           c.value, c.old_value, c.base_change_id, c.refers_to, c.number, c.status,
+           c.two_people,
+           exists (select 1 from changes_exclusion x
+                   where x.school_id = c.school_id and x.change_id = c.id
+                     and x.lifted_by_id is null),
+           later.id, head.id, head.value,
+           coalesce(nullif(u.name, ''), u.email), d.decided_at, m.role = 'office',
+           m.is_active and w.is_active, m.frozen_at is not null
+    from changes_change c
+    join changes_changeset s on s.school_id = c.school_id and s.id = c.change_set_id
+    join accounts_membership m on m.school_id = c.school_id and m.user_id = c.author_id
+    join accounts_user w on w.id = c.author_id
+    left join changes_decision d on d.school_id = c.school_id and d.id = c.decision_id
+    left join accounts_user u on u.id = c.decided_by_id
+    left join lateral (
+        select l.id from changes_change l
+        where l.school_id = c.school_id and l.author_id = c.author_id
+          and l.entity_id = c.entity_id and l.field = c.field and l.number > c.number
+          and not exists (select 1 from changes_exclusion x
+                          where x.school_id = l.school_id and x.change_id = l.id
+                            and x.lifted_by_id is null)
+        order by l.number desc limit 1) later on true
+    left join lateral (
+        select h.id, h.value from changes_change h
+        where h.school_id = c.school_id and h.entity_id = c.entity_id
+          and h.field = c.field and h.status = 'approved'
+          and not exists (select 1 from changes_exclusion x
+                          where x.school_id = h.school_id and x.change_id = h.id
+                            and x.lifted_by_id is null)
+        order by h.position desc limit 1) head on true
+    where c.school_id = %(school)s and {which}
+    order by s.received_at, c.id"""
 
 
 def judge(school: School, judged: Sequence[Judged], *, leaving: Collection[uuid.UUID] = ()) -> None:
@@ -199,24 +217,30 @@ def judge_openness(judged: Iterable[Judged]) -> None:
 
 
 def _judge_openness(each: Judged) -> None:
+    if refusal := _why_not_open(each):
+        each.refuse(refusal.why, refusal.message)
+
+
+def _why_not_open(each: Judged) -> Refusal | None:
     if each.status != "provisional":
         when = f" on {localtime(each.decided_at):%d %B at %H:%M}" if each.decided_at else ""
         who = each.decided_by or "a rule of the school"
-        each.refuse(Why.DECIDED, f"{who} {each.status} this{when}.")
-    elif each.excluded:
-        each.refuse(Why.NOT_OPEN, "A revert withholds this change.")
-    elif each.kind != "value":
-        each.refuse(Why.NOT_OPEN, "This is a withdrawal; there is nothing to decide.")
-    elif each.superseded_by:
-        each.refuse(
+        return Refusal(Why.DECIDED, f"{who} {each.status} this{when}.")
+    if each.excluded:
+        return Refusal(Why.NOT_OPEN, "A revert withholds this change.")
+    if each.kind != "value":
+        return Refusal(Why.NOT_OPEN, "This is a withdrawal; there is nothing to decide.")
+    if each.superseded_by:
+        return Refusal(
             Why.CHANGED, "Its author has typed something newer, or withdrew it, since you looked."
         )
-    elif each.author_is_frozen:
-        each.refuse(
+    if each.author_is_frozen:
+        return Refusal(
             Why.FROZEN,
             "Its author’s account is frozen: nothing of it is decided. Unfreeze the account first, "
             "or revert what was done with it.",
         )
+    return None
 
 
 def _judge_base(each: Judged) -> None:

@@ -396,16 +396,21 @@ def _settle(act: Act, judged: Sequence[Judged], *, what_can_be: bool) -> list[Ju
         except KeysClash as clash:
             act.head.last_position = position
             act.moves = []
-            _refuse_clashing(clash, passing)
+            _refuse_clashing(clash, passing, waited=act.kind == Decision.Kind.APPROVE)
             if all(j.passes for j in passing):
                 # Records that come back with a parent clash, and nothing here can give way.
                 raise CannotProject(str(clash)) from clash
             judgement.judge_prerequisites(act.school, passing)
 
 
-def _refuse_clashing(clash: KeysClash, passing: Sequence[Judged]) -> None:
+def _refuse_clashing(clash: KeysClash, passing: Sequence[Judged], *, waited: bool) -> None:
     """Refuse the later of those that clash; the earliest submitted keeps the key, unless a record
-    that stands already has it."""
+    that stands already has it. What ``waited`` can be declined; a direct edit is corrected."""
+    advice = (
+        "If it is the same one, merge them; otherwise decline this, or correct one of the two."
+        if waited
+        else "If it is the same one, use that one; otherwise correct one of the two."
+    )
     for each in clash.clashes:
         tracked = registry.get(each.entity_type)
         labels = " and ".join(tracked.field(name).label for name in each.fields)
@@ -421,8 +426,7 @@ def _refuse_clashing(clash: KeysClash, passing: Sequence[Judged]) -> None:
             if j.entity_id in losers:
                 j.refuse(
                     Why.CLASH,
-                    f"Another {tracked.label} has the same {labels}. If it is the same one, merge "
-                    "them; otherwise decline this, or correct one of the two.",
+                    f"Another {tracked.label} has the same {labels}. {advice}",
                 )
 
 

@@ -10,6 +10,7 @@ import statistics
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from changes import naming
 from changes.flags import Flag
@@ -30,8 +31,7 @@ ENOUGH = 2
 """Earlier marks without which nothing is far from them."""
 
 
-@dataclasses.dataclass(frozen=True)
-class _Place:
+class _Place(NamedTuple):
     """Whose enrolment it is, and in which class: as it stands, or else as it was proposed."""
 
     section: uuid.UUID | None
@@ -52,27 +52,26 @@ def groups(judged: Sequence[Judged]) -> dict[uuid.UUID, Group]:
     """Return the class that each change to an enrolment belongs to."""
     places = _places(judged)
     ids = {place.section for place in places.values() if place.section}
-    sections = Section.objects.select_related("course", "term").in_bulk(ids)
-    titles = naming.titles(("section", each) for each in ids - sections.keys())
+    said = Section.objects.filter(pk__among=ids).values_list(
+        "pk", "code", "course__title", "term__name"
+    )
+    labels = {
+        pk: f"{code or 'Class without code'} {title}, {term}" for pk, code, title, term in said
+    }
+    labels |= naming.titles(("section", each) for each in ids - labels.keys())
     handed_in = dict(
         HandIn.objects.filter(section_id__in=ids)
         .order_by("section_id", "-handed_in_at", "-id")
         .distinct("section_id")
         .values_list("section_id", "handed_in_at")
     )
-    of_section = {
-        each: Group(
-            f"section-{each}",
-            _label(sections[each]) if each in sections else titles[each],
-            handed_in.get(each),
-        )
-        for each in ids
-    }
-    return {
-        each.id: of_section[section]
-        for each in judged
-        if each.entity_id in places and (section := places[each.entity_id].section)
-    }
+    of_section = {each: Group(f"section-{each}", labels[each], handed_in.get(each)) for each in ids}
+    found = {}
+    for each in judged:
+        place = places.get(each.entity_id)
+        if place and place.section:
+            found[each.id] = of_section[place.section]
+    return found
 
 
 def numbers(judged: Sequence[Judged]) -> dict[uuid.UUID, str]:
@@ -165,10 +164,6 @@ def averages(judged: Sequence[Judged]) -> Iterator[tuple[uuid.UUID, Flag, str]]:
     for change_id, its in found.items():
         if its.in_words:
             yield change_id, Flag.STANDS, its.in_words
-
-
-def _label(section: Section) -> str:
-    return f"{section.code or 'Class without code'} {section.course.title}, {section.term}"
 
 
 def _places(judged: Iterable[Judged]) -> dict[uuid.UUID, _Place]:

@@ -75,7 +75,7 @@ def full(
     into = {
         each.id: section
         for each in judged
-        if (section := section_of.get(each.entity_id)) and _comes_in(each)
+        if _comes_in(each) and (section := section_of.get(each.entity_id))
     }
     if not into:
         return
