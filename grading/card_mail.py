@@ -33,6 +33,10 @@ class NotReleased(Exception):
     """The office has not released the cards of the term."""
 
 
+class NotAsSeen(Exception):
+    """What would be sent is not any more what was confirmed."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Post:
     """The issued cards of a term: those ``to_send``, by the key of their message and the address;
@@ -43,6 +47,24 @@ class Post:
     sent: Sequence[IssuedCard]
     differing: Sequence[IssuedCard]
     without_address: Sequence[IssuedCard]
+
+    @property
+    def addresses(self) -> int:
+        """How many addresses are written to: brothers and sisters share one."""
+        return len({address.lower() for _, address, _ in self.to_send})
+
+    @property
+    def issued(self) -> set[uuid.UUID]:
+        """The pupils of whom a card is issued."""
+        to_send = [card for _, _, card in self.to_send]
+        some = (to_send, self.sent, self.differing, self.without_address)
+        return {card.pupil_id for each in some for card in each}
+
+    @property
+    def digest(self) -> str:
+        """What would be sent, and where to: it stands on the page on which that is confirmed."""
+        keys = sorted(key for key, _, _ in self.to_send)
+        return hashlib.sha256("\n".join(keys).encode()).hexdigest()
 
 
 def released(term: Term) -> CardRelease | None:
@@ -103,12 +125,16 @@ def outgoing(term: Term, *, school: School) -> Post:
     )
 
 
-def send(term: Term, *, by: Membership, origin: Origin) -> Post:
+def send(term: Term, *, seen: str, by: Membership, origin: Origin) -> Post:
     """Write the messages that carry the term's cards, and return what was sent and what not.
+
+    Args:
+        seen: ``Post.digest`` of what was confirmed.
 
     Raises:
         MayNotSend: ``by`` is not of the office.
         NotReleased: the office has not released the term's cards.
+        NotAsSeen: by now, other cards would be sent, or to other addresses.
     """
     _check_office(by)
     if not released(term):
@@ -117,6 +143,11 @@ def send(term: Term, *, by: Membership, origin: Origin) -> Post:
             "be sent."
         )
     found = outgoing(term, school=by.school)
+    if found.to_send and found.digest != seen:
+        raise NotAsSeen(
+            "What would be sent has changed since you saw it: a card was issued, or an address "
+            "changed. Nothing was sent. Look again, and confirm."
+        )
     post(
         (
             Message(

@@ -16,7 +16,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import content_disposition_header
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.disclosures import disclosed
 from accounts.in_school import MemberRequest, as_uuid
@@ -230,23 +230,35 @@ def preview(request: MemberRequest, term_id: uuid.UUID, pupil_id: uuid.UUID) -> 
     return _file(paper.pdf, "preview.pdf", "application/pdf", is_shown=True)
 
 
-@posted_or_back_to("admin:cards")
+@require_http_methods(["GET", "HEAD", "POST"])
 def release(request: MemberRequest) -> HttpResponseBase:
-    """Let the cards of a term go out."""
-    term = _term(request.POST.get("term"), request)
+    """Say what it means that the cards of a term may go out, and let them."""
+    term = _asked_term(request)
+    if term is None:
+        return redirect("admin:cards")
+    if request.method != "POST":
+        return _confirmation(request, term, "release")
     card_mail.release(term, by=request.member, origin=request.origin)
     messages.success(request, f"The report cards of {term} are released: they can be sent now.")
     return redirect(_address(term, "school"))
 
 
-@posted_or_back_to("admin:cards")
+@require_http_methods(["GET", "HEAD", "POST"])
 def send(request: MemberRequest) -> HttpResponseBase:
-    """Send the issued cards of a term to guardians."""
-    term = _term(request.POST.get("term"), request)
+    """Say which issued cards would be sent to how many guardians, and send them."""
+    term = _asked_term(request)
+    if term is None:
+        return redirect("admin:cards")
+    if request.method != "POST":
+        return _confirmation(request, term, "send")
+    seen = request.POST.get("seen", "")
     try:
-        found = card_mail.send(term, by=request.member, origin=request.origin)
+        found = card_mail.send(term, seen=seen, by=request.member, origin=request.origin)
     except card_mail.NotReleased as refusal:
         messages.error(request, str(refusal))
+    except card_mail.NotAsSeen as refusal:
+        messages.warning(request, str(refusal))
+        return _confirmation(request, term, "send", status=409)
     else:
         count = len(found.to_send)
         if count:
@@ -258,6 +270,22 @@ def send(request: MemberRequest) -> HttpResponseBase:
     return redirect(_address(term, "school"))
 
 
+def _confirmation(
+    request: MemberRequest, term: Term, step: str, *, status: int = 200
+) -> HttpResponseBase:
+    school = request.member.school
+    outgoing = card_mail.outgoing(term, school=school)
+    context = {
+        "term": term,
+        "step": step,
+        "outgoing": outgoing,
+        "not_issued": len(set(_scope("school", term).pupil_ids) - outgoing.issued),
+        "released": card_mail.released(term),
+        "back": _address(term, "school"),
+    }
+    return TemplateResponse(request, "grading/cards_confirm.html", context, status=status)
+
+
 def _lines(scope: Scope, term: Term, request: MemberRequest) -> list[Line]:
     school = request.member.school
     before = issuing.latest(term.pk, school=school, pupil_ids=scope.pupil_ids)
@@ -267,6 +295,13 @@ def _lines(scope: Scope, term: Term, request: MemberRequest) -> list[Line]:
 
 def _term(text: str | None, request: MemberRequest) -> Term:
     return get_object_or_404(Term, school=request.member.school, pk=as_uuid(text))
+
+
+def _asked_term(request: MemberRequest) -> Term | None:
+    """Return the term of a form, or of an address; None where an address names none."""
+    if request.method == "POST":
+        return _term(request.POST.get("term"), request)
+    return _term(request.GET["term"], request) if "term" in request.GET else None
 
 
 def _scope(key: str, term: Term) -> Scope:

@@ -1,6 +1,7 @@
 """The office's pages of report cards, the logo, and sending cards home."""
 
 import io
+import uuid
 import zipfile
 
 import pytest
@@ -258,9 +259,26 @@ def test_what_cannot_be_a_logo_is_refused_and_says_why(office, graded, file, bec
 # Home. --------------------------------------------------------------------------------------------
 
 
+SEND, RELEASE = reverse("admin:cards_send"), reverse("admin:cards_release")
+
+
 def send(office: Browser, people: Cast) -> None:
-    assert office.send(reverse("admin:cards_send"), {"term": str(people.term)}).status_code == 302
+    """Confirm what the page says would be sent, and let it be sent."""
+    page = office.get(SEND, {"term": str(people.term)})
+    seen = page.context["outgoing"].digest
+    assert office.send(SEND, {"term": str(people.term), "seen": seen}).status_code == 302
     call_command("work", once=True, stdout=io.StringIO())
+
+
+def form(office: Browser, page: str, people: Cast) -> str:
+    return text(office.get(page, {"term": str(people.term)}))
+
+
+def write_to(people: Cast, pupil: uuid.UUID, address: str) -> None:
+    with enter(people.school):
+        people.a.enters(
+            [Draft(entity_type="student", entity_id=pupil, field="guardian_email", typed=address)]
+        )
 
 
 def sent() -> list:
@@ -275,6 +293,31 @@ def test_nothing_is_sent_before_the_term_is_released(office, graded):
     office.send(reverse("admin:cards_release"), {"term": str(graded.term)})
     send(office, graded)
     assert len(mail.outbox) == 2
+
+
+def test_before_it_is_released_and_sent_a_page_says_what_will_happen(office, graded):
+    make(office, graded)
+    page = form(office, RELEASE, graded)
+    assert "sends nothing by itself" in page
+    assert "<dt>guardians who get mail</dt><dd>1</dd>" in page
+    assert "<dt>could be sent then</dt><dd>2</dd>" in page
+    assert "Cleo Carter</a>" in page.partition("for want of an address")[2]
+    assert "Send 2 cards" not in form(office, SEND, graded)
+    office.send(RELEASE, {"term": str(graded.term)})
+    assert "Send 2 cards by e-mail</button>" in form(office, SEND, graded)
+    assert office.get(SEND).url == office.get(RELEASE).url == CARDS
+
+
+def test_other_mail_than_was_confirmed_does_not_leave(office, graded):
+    make(office, graded)
+    office.send(RELEASE, {"term": str(graded.term)})
+    seen = office.get(SEND, {"term": str(graded.term)}).context["outgoing"].digest
+    write_to(graded, graded.students[0], "v@vale.example")
+    answer = office.send(SEND, {"term": str(graded.term), "seen": seen})
+    assert answer.status_code == 409
+    assert "has changed since you saw it" in answer.content.decode()
+    call_command("work", once=True, stdout=io.StringIO())
+    assert mail.outbox == []
 
 
 def test_a_guardian_gets_the_file_as_it_was_issued_once(office, graded):
@@ -300,17 +343,7 @@ def test_who_has_no_address_is_listed_and_can_be_sent_to_later(office, graded):
     send(office, graded)
     page = text(office.get(CARDS))
     assert "1 issued card of pupils without a guardian’s e-mail address" in page
-    with enter(graded.school):
-        graded.a.enters(
-            [
-                Draft(
-                    entity_type="student",
-                    entity_id=graded.students[2],
-                    field="guardian_email",
-                    typed="c@home.example",
-                )
-            ]
-        )
+    write_to(graded, graded.students[2], "c@home.example")
     send(office, graded)
     assert [each.to for each in mail.outbox[2:]] == [["c@home.example"]]
 
@@ -333,8 +366,10 @@ def test_a_card_that_differs_is_not_sent_and_the_amended_one_is(office, graded):
 def test_a_teacher_may_neither_release_nor_send(graded):
     with enter(graded.school):
         term = Term.objects.get(pk=graded.term)
-        for act in (card_mail.release, card_mail.send):
-            with pytest.raises(card_mail.MayNotSend):
-                act(term, by=graded.t1.member, origin=graded.t1.origin())
+        teacher = {"by": graded.t1.member, "origin": graded.t1.origin()}
+        with pytest.raises(card_mail.MayNotSend):
+            card_mail.release(term, **teacher)
+        with pytest.raises(card_mail.MayNotSend):
+            card_mail.send(term, seen="", **teacher)
         assert not OutboxMessage.objects.exists()
         assert not card_runs.make_next(graded.school)

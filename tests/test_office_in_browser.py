@@ -121,6 +121,7 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
         ("who would not finish", "/office/students/programme/unfinished/"),
         ("programme", f"/office/students/programme/{programme.pk}/change/"),
         ("report cards", "/office/grading/term/cards/"),
+        ("before cards go out", f"/office/grading/term/cards/release/?term={term.pk}"),
         ("a run of cards", f"/office/grading/term/cards/runs/{run.pk}/"),
         ("a card’s versions", f"/office/grading/term/cards/of/{run.term_id}/{pupil}/"),
         ("logo", "/office/accounts/school/logo/"),
