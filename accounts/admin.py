@@ -142,7 +142,10 @@ class PeopleAdmin(OfficeAdmin):
     def freeze_view(self, request: Any, membership_id: uuid.UUID) -> HttpResponse:
         member = self._person(request, membership_id)
         if request.method == "POST":
-            reason = request.POST.get("reason", "").replace("\x00", "")
+            reason = request.POST.get("reason", "").replace("\x00", "").strip()
+            if not reason:
+                messages.error(request, "Say why, and freeze again: nothing was done yet.")
+                return redirect("admin:accounts_membership_change", membership_id)
             try:
                 freezing.freeze(member, by=request.member, origin=request.origin, reason=reason)
             except freezing.MayNotFreeze as refusal:

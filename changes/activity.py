@@ -8,14 +8,18 @@ a school. The number of statements does not grow with the sessions.
 import dataclasses
 import datetime as dt
 import uuid
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db import connection
+from django.db.models import Count
 
 from accounts.device import in_words
 from accounts.models import School
 from accounts.origin import network_of
+
+from .models import Decision, Exclusion
 
 Parameters = dict[str, Any]
 
@@ -67,6 +71,34 @@ class Session:
 def device(user_agent: str) -> str:
     """Return a browser in words; a command of this site by its name."""
     return user_agent if user_agent.startswith("manage.py ") else in_words(user_agent)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reverted:
+    """How many changes of a session a revert excludes, by the number of the decision."""
+
+    number: int
+    count: int
+
+
+def reverted(sessions: Sequence[Session]) -> list[list[Reverted]]:
+    """Return for each session which reverts exclude what was sent in it, and are in force. Call
+    inside a school; one statement."""
+    of = {save: n for n, each in enumerate(sessions) for save in each.saves}
+    found: list[Counter[int]] = [Counter() for _ in sessions]
+    rows = (
+        Exclusion.objects.filter(
+            change__change_set__among=list(of),
+            lifted_by__isnull=True,
+            decision__kind=Decision.Kind.REVERT,
+        )
+        .order_by()
+        .values_list("change__change_set", "decision__number")
+        .annotate(Count("pk"))
+    )
+    for save, number, count in rows:
+        found[of[save]][number] += count
+    return [[Reverted(number, its[number]) for number in sorted(its)] for its in found]
 
 
 class Sessions:

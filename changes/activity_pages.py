@@ -15,7 +15,7 @@ from accounts.in_school import MemberRequest
 from accounts.models import Membership
 
 from . import naming
-from .activity import Day, Session, Sessions
+from .activity import Day, Reverted, Session, Sessions, reverted
 from .unusual import unusual
 
 SESSIONS_ON_A_PAGE = 50
@@ -64,15 +64,17 @@ def _page(
     return TemplateResponse(request, "changes/activity.html", context, status=status)
 
 
-Listed = tuple[Session, str, list[str]]
+Listed = tuple[Session, str, list[str], list[Reverted]]
 
 
 def _by_day(request: MemberRequest, sessions: list[Session]) -> list[tuple[Day, list[Listed]]]:
-    """Return sessions with whose they are and what is unusual in them, day by day."""
+    """Return sessions with whose they are, what is unusual in them, and what of them is excluded,
+    day by day."""
     people = naming.people(each.user_id for each in sessions)
     why = unusual(request.member.school, sessions)
+    gone = reverted(sessions)
     listed = [
-        (each, people.get(each.user_id, "somebody"), its)
-        for each, its in zip(sessions, why, strict=True)
+        (each, people.get(each.user_id, "somebody"), its, its_gone)
+        for each, its, its_gone in zip(sessions, why, gone, strict=True)
     ]
     return [(day, list(some)) for day, some in itertools.groupby(listed, lambda row: row[0].day)]

@@ -27,13 +27,13 @@ CHANGES_ON_A_PAGE = 100
 
 
 class Why(forms.Form):
-    """The reason of who reopens what was declined."""
+    """The reason of who reopens what was declined; it takes nothing away, and may go without."""
 
     reason = forms.CharField(
         max_length=2000,
-        label="Why",
+        label="Why (may stay empty)",
+        required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
-        error_messages={"required": "Say why: the reason stays with the decision."},
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 from django.shortcuts import get_object_or_404
 
 from . import lookups, naming, registry
@@ -47,7 +47,8 @@ WAITED = "awaiting approval"
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Excluded:
     """A change that a revert excluded, in words. ``was``: what it was until then; ``before`` and
-    ``after``: what stood in its cell, until then and from then on."""
+    ``after``: what stood in its cell, until then and from then on; ``now``: what stands there by
+    now, where that is something else, and "" where not."""
 
     change: Change
     title: str
@@ -59,6 +60,7 @@ class Excluded:
     after: str
     effects: tuple[Effect, ...]
     lifted_by: Decision | None
+    now: str
 
     @property
     def moved(self) -> bool:
@@ -103,6 +105,8 @@ class Account:
         self.school = decision.school
         self.before = AsOf(self.school, decision.number - 1)
         self.after = AsOf(self.school, decision.number)
+        last = Decision.objects.aggregate(last=Max("number"))["last"]
+        self.now = AsOf(self.school, last)
         self._known_as = functools.partial(names, decision)
 
     def changes(self) -> QuerySet[Change]:
@@ -117,7 +121,13 @@ class Account:
         """Return some of these changes in words; ``with_effects``, what was written beside each."""
         cells = {(each.entity_type, each.entity_id, each.field) for each in changes}
         moves = {(m.entity_id, m.field): m for m in self._compared(cells)}
-        titles, texts = self._words(changes, moves.values())
+        now = self._stood(self.now, cells) if self.now.number > self.decision.number else {}
+        since = {
+            cell: Move(*cell, moves[cell[1:]].after, value)
+            for cell, value in now.items()
+            if value != moves[cell[1:]].after
+        }
+        titles, texts = self._words(changes, [*moves.values(), *since.values()])
         was = self._was(changes)
         lifts = {
             row.change_id: row.lifted_by
@@ -130,6 +140,7 @@ class Account:
         for each in changes:
             key = (each.entity_type, each.field)
             move = moves[each.entity_id, each.field]
+            later = since.get((each.entity_type, each.entity_id, each.field))
             withdrawn = each.kind == Change.Kind.WITHDRAW
             told.append(
                 Excluded(
@@ -143,6 +154,7 @@ class Account:
                     after=texts[*key, move.after],
                     effects=tuple(effects.get(each.pk, ())),
                     lifted_by=lifts[each.pk],
+                    now=texts[*key, later.after] if later else "",
                 )
             )
         return told

@@ -37,11 +37,13 @@ def as_csv(account: Account, facts: Iterable[tuple[str, str]]) -> Iterator[bytes
     yield _rows(_decision(account, facts))
     ids = list(account.changes().values_list("pk", flat=True))
     restored: set[tuple[object, str]] = set()
+    moved_on: set[tuple[object, str]] = set()
     for start in range(0, len(ids), BATCH):
         some = account.changes().filter(pk__among=ids[start : start + BATCH])
         told = account.excluded(list(some), with_effects=False)
         yield _rows(_excluded(each) for each in told)
         yield _rows(_restored(told, restored))
+        yield _rows(_now(told, moved_on))
     yield _rows(("with it", m.title, m.field, m.before, m.after) for m in account.consequences())
     for part, changes in (
         ("please check", account.to_check()),
@@ -82,6 +84,15 @@ def _restored(
         if each.moved and cell not in already:
             already.add(cell)
             yield "restored", each.title, each.field, each.before, each.after
+
+
+def _now(told: Iterable[Excluded], already: set[tuple[object, str]]) -> Iterator[Sequence[str]]:
+    """Yield each cell once in which something else stands by now than with the revert."""
+    for each in told:
+        cell = (each.change.entity_id, each.change.field)
+        if each.now and cell not in already:
+            already.add(cell)
+            yield "stands now", each.title, each.field, each.after, each.now
 
 
 def _sent(change: Change) -> tuple[str, str, str]:

@@ -20,16 +20,20 @@ from .persons import persons
 CHANGES_ON_A_PAGE = 100
 LISTED = 100
 """So many of each other list; the file has them all."""
+PRINTED = 2_000
+"""So many changes, and of each other list, are on the page that is printed."""
 
 
 @require_safe
 def result(request: MemberRequest, number: int) -> HttpResponseBase:
-    """One revert, as a page; with ``csv``, all of it as a file."""
+    """One revert, as a page; with ``print``, all of it on one page; with ``csv``, as a file."""
     decision = revert_or_404(number)
     account = Account(decision)
     if "csv" in request.GET:
         return _as_file(request, decision, account)
-    page = Paginator(account.changes(), CHANGES_ON_A_PAGE).get_page(request.GET.get("page"))
+    whole = "print" in request.GET
+    on_a_page, listed = (PRINTED, PRINTED) if whole else (CHANGES_ON_A_PAGE, LISTED)
+    page = Paginator(account.changes(), on_a_page).get_page(request.GET.get("page"))
     counted = account.changes().filter(decision__number__lt=number).count()
     context: dict[str, Any] = {
         "decision": decision,
@@ -39,14 +43,15 @@ def result(request: MemberRequest, number: int) -> HttpResponseBase:
         "excluded": account.excluded(list(page)),
         "counted": counted,
         "waited": page.paginator.count - counted,
+        "whole": whole,
         "left_behind": account.left_behind(),
         "lifts": account.lifts(),
     }
     for name, found in (("to_check", account.to_check()), ("returned", account.returned())):
-        context[name] = account.others(list(found[:LISTED]))
+        context[name] = account.others(list(found[:listed]))
         context[f"{name}_count"] = found.count()
     for name, told in (("consequences", account.consequences()), ("told", account.told())):
-        context[name], context[f"{name}_count"] = told[:LISTED], len(told)
+        context[name], context[f"{name}_count"] = told[:listed], len(told)
     return TemplateResponse(request, "changes/incident.html", context)
 
 

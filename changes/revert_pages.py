@@ -229,6 +229,17 @@ class Confirmed(forms.Form):
     key = forms.CharField(max_length=64, required=False)
 
 
+class ConfirmedLift(Confirmed):
+    """The same for what gives back, and takes nothing away: it may go without a reason."""
+
+    reason = forms.CharField(
+        max_length=2000,
+        label="Why (may stay empty)",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
     """A line of the preview in words. ``typed`` is the account's last word on it, ``more`` what
@@ -328,7 +339,7 @@ def lift_preview(request: MemberRequest, number: int) -> HttpResponseBase:
 def lift_execute(request: MemberRequest, number: int) -> HttpResponseBase:
     """Lift what is ticked, if it is still what the preview showed."""
     decision = revert_or_404(number)
-    confirmed = Confirmed(request.POST)
+    confirmed = ConfirmedLift(request.POST)
     if not confirmed.is_valid():
         looked = _look_at_lift(request, decision)
         return _lift_preview(request, decision, *looked, confirmed=confirmed, status=422)
@@ -433,6 +444,8 @@ def _lift_preview(
     request: MemberRequest, decision: Decision, looked: Preview, ticks: Ticks, **more: Any
 ) -> HttpResponseBase:
     context = {"decision": decision, "own": revert.concerns(decision, request.member)}
+    if "confirmed" not in more:
+        more["confirmed"] = ConfirmedLift(initial={"reason": request.POST.get("reason", "")})
     return _render(request, "changes/lift_preview.html", looked, ticks, context, **more)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import datetime as dt
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django import forms
 from django.contrib import messages
@@ -168,10 +168,11 @@ def of_term(request: MemberRequest) -> HttpResponseBase:
 @posted_or_back_to("admin:board")
 def remind(request: MemberRequest) -> HttpResponseBase:
     """Remind the teachers of the classes that the filters of the page let through: of those that
-    are due today or late, or with ``whom=all`` of all that are to be handed in."""
+    are due today or late, or with ``whom=all`` of all that are to be handed in. Without ``sure``,
+    say first who they are: a mail that has left cannot be taken back."""
     today = timezone.localdate(request.origin.at)
     asked = request.POST.copy()
-    for name in ("csrfmiddlewaretoken", "school", "page", "whom"):
+    for name in ("csrfmiddlewaretoken", "school", "page", "whom", "sure"):
         asked.pop(name, None)
     term = _term(asked, class_list.terms(request.member), today)
     if term is None:
@@ -181,6 +182,9 @@ def remind(request: MemberRequest) -> HttpResponseBase:
     everybody = request.POST.get("whom") == "all"
     if not everybody:
         chosen = _due_or_late(chosen, today)
+    found = reminders.whom(chosen, school=request.member.school)
+    if found and "sure" not in request.POST:
+        return _ask_to_remind(request, found, asked, everybody=everybody)
     link = request.build_absolute_uri(reverse("classes"))
     reminded, already = reminders.remind(
         term, chosen, link=link, by=request.member, origin=request.origin
@@ -193,6 +197,30 @@ def remind(request: MemberRequest) -> HttpResponseBase:
         which = "to be handed in" if everybody else "due today or late"
         messages.info(request, f"Nobody was reminded: none of these classes is {which}.")
     return redirect(f"{reverse('admin:board')}?{asked.urlencode()}")
+
+
+def _ask_to_remind(
+    request: MemberRequest,
+    found: Mapping[User, Sequence[Progress]],
+    asked: QueryDict,
+    *,
+    everybody: bool,
+) -> HttpResponseBase:
+    """Say who would be written to, of which classes."""
+    people = "1 teacher" if len(found) == 1 else f"{len(found)} teachers"
+    context = {
+        "title": f"Remind {people}?",
+        "back": ("Board", "admin:board"),
+        "back_to": f"{reverse('admin:board')}?{asked.urlencode()}",
+        "told": ["One e-mail to each. Who was reminded today already is left alone."],
+        "listed": [
+            f"{teacher} ({teacher.email}): {', '.join(str(each.section) for each in classes)}"
+            for teacher, classes in found.items()
+        ],
+        "asked": [*asked.items(), ("whom", "all" if everybody else "late")],
+        "button": f"Remind {people}",
+    }
+    return TemplateResponse(request, "admin/sure.html", context)
 
 
 def _term(asked: QueryDict, terms: Sequence[Term], today: dt.date) -> Term | None:

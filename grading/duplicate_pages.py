@@ -16,10 +16,12 @@ from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from accounts.in_school import MemberRequest
+from accounts.models import School
 from accounts.posting import posted_or_back_to
 from changes import naming, queue, registry, revert
 from changes.deciding import CannotProject, KeysClash, MayNotDecide
@@ -56,6 +58,17 @@ class Confirmed(forms.Form):
     )
     token = forms.CharField(max_length=64)
     key = forms.CharField(max_length=64, required=False)
+
+
+class ConfirmedUndoing(Confirmed):
+    """The same for what gives back, and takes nothing away: it may go without a reason."""
+
+    reason = forms.CharField(
+        label="Why (may stay empty)",
+        max_length=2000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
 
 
 class MergedAlready(Exception):
@@ -131,11 +144,13 @@ def _with_classes(
 
 @posted_or_back_to("admin:duplicates")
 def not_same(request: MemberRequest) -> HttpResponseBase:
-    """Note that two pupils are not the same."""
+    """Note that two pupils are not the same; without ``sure``, ask first: they are told no more."""
     try:
         one, other = _two(request.POST)
     except MergedAlready as already:
         return _to(request, already)
+    if "sure" not in request.POST:
+        return _ask_whether_two(request, one, other)
     not_the_same.note(one.id, other.id, by=request.member, origin=request.origin)
     messages.success(
         request,
@@ -143,6 +158,32 @@ def not_same(request: MemberRequest) -> HttpResponseBase:
         "when the name or the date of birth of one of them changes.",
     )
     return redirect("admin:duplicates")
+
+
+def _ask_whether_two(request: MemberRequest, one: Pupil, other: Pupil) -> HttpResponseBase:
+    beside = [("keep", str(one.id)), ("other", str(other.id))]
+    then = (
+        f"{one.name} and {other.name} are then told as possible duplicates no more, neither here "
+        "nor in the queue, until the name or the date of birth of one of them changes. They can "
+        "still be merged."
+    )
+    context = {
+        "title": "Not the same pupil?",
+        "back": ("Pupils twice", "admin:duplicates"),
+        "back_to": f"{reverse('admin:merge')}?{urlencode(beside)}",
+        "told": [then],
+        "listed": [_told_apart(one), _told_apart(other)],
+        "asked": beside,
+        "button": "They are two",
+    }
+    return TemplateResponse(request, "admin/sure.html", context)
+
+
+def _told_apart(pupil: Pupil) -> str:
+    born = pupil.details.get("birth_date")
+    classes = ", ".join(each.label for each in pupil.classes)
+    facts = [pupil.name, f"born {born}" if born else "", f"in {classes}" if classes else ""]
+    return ", ".join(filter(None, facts))
 
 
 def _merges() -> QuerySet[Any]:
@@ -303,6 +344,7 @@ def _compare(
         "classes": _classes(keep, other, merged),
         "has_choice": bool(merged and any(pair.differs for pair in merged.pairs)),
         "shown": _choices(sent),
+        "approved": queue.lines_of(merged.done) if merged else [],
         "second_person": queue.lines_of(merged.second_person) if merged else [],
         "keeps_waiting": _keeps_waiting(request, keep, other, merged),
         "confirmed": confirmed
@@ -395,8 +437,8 @@ def merged(request: MemberRequest, number: int) -> HttpResponseBase:
         "survivor": survivor,
         "survivor_id": decision.criteria["survivor"],
         "duplicate": duplicate,
-        "approved": queue.lines(school, list(approved.values_list("pk", flat=True))),
-        "excluded": queue.lines(school, list(excluded.values_list("pk", flat=True))),
+        "approved": _decided(school, approved),
+        "excluded": _decided(school, excluded),
         "undone": Decision.objects.filter(undoes=decision)
         .select_related("decided_by")
         .order_by("number"),
@@ -414,7 +456,7 @@ def unmerge(request: MemberRequest, number: int) -> HttpResponseBase:
 def unmerge_execute(request: MemberRequest, number: int) -> HttpResponseBase:
     """Undo a merge, whole, if it is still what was shown."""
     decision = _merge_or_404(number)
-    confirmed = Confirmed(request.POST)
+    confirmed = ConfirmedUndoing(request.POST)
     if not confirmed.is_valid():
         return _unmerge(request, decision, confirmed=confirmed, status=422)
     given = confirmed.cleaned_data
@@ -463,11 +505,18 @@ def _unmerge(
             ]
             + shown.consequences
         ),
-        "confirmed": confirmed or Confirmed(initial={"reason": request.POST.get("reason", "")}),
+        "confirmed": confirmed
+        or ConfirmedUndoing(initial={"reason": request.POST.get("reason", "")}),
         "trouble": trouble,
         "key": uuid.uuid4().hex,
     }
     return TemplateResponse(request, "grading/unmerge.html", context, status=status)
+
+
+def _decided(school: School, changes: QuerySet[Change]) -> list[queue.Line]:
+    """Return lines for what was decided: what was in question then is in question no more."""
+    lines = queue.lines(school, list(changes.values_list("pk", flat=True)))
+    return [dataclasses.replace(line, sides=()) for line in lines]
 
 
 def _merge_or_404(number: int) -> Any:

@@ -17,7 +17,7 @@ from changes.propose import Draft
 from changes.registry import Rules
 from students.models import Student
 
-from . import issuing, not_the_same, review_sheet
+from . import issuing, not_the_same, review_sheet, unusual_addresses
 from .access import is_restricted, refuse_those_of
 
 ALIKE = 85
@@ -51,6 +51,9 @@ class PupilRules(Rules):
 
     def erase(self, ids: Collection[uuid.UUID]) -> None:
         issuing.erase(ids)
+
+    def unusual(self, sent: Mapping[uuid.UUID, int]) -> Iterable[tuple[int, str]]:
+        return unusual_addresses.unusual(sent)
 
     def remark(self, judged: Sequence[Judged]) -> Iterable[tuple[uuid.UUID, Flag, str]]:
         new = {each.entity_id: each for each in judged if each.creates}

@@ -112,6 +112,11 @@ document.addEventListener("keydown", (event) => {
 });
 
 // What waits in this browser to be saved, of a sheet or of all: "school person section".
+document.querySelectorAll("[data-print]").forEach((button) => {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+});
+
 document.querySelectorAll("[data-unsaved-of]").forEach((notice) => {
   const labels = Object.keys(window.localStorage ?? {});
   const count = labels.filter((label) => label.startsWith(`schoolmarks-unsaved ${notice.dataset.unsavedOf} `)).length;

@@ -14,7 +14,7 @@ from accounts.in_school import enter
 from accounts.models import AuditLog
 from accounts.origin import Origin
 from changes.activity import Session, Sessions
-from changes.propose import creation, propose
+from changes.propose import Draft, creation, propose
 from changes.unusual import unusual
 from tests.cast import MONDAY, SATURDAY_NIGHT, Cast, Person, typed
 from tests.pages import Browser, form_of, more_pupils
@@ -341,6 +341,39 @@ def test_300_sessions_cost_the_same_as_30_and_are_paged(people, at):
     assert "Page 6 of 6" in words(
         page(people.a, f"{at(people)}{'&' if '?' in at(people) else '?'}page=6")
     )
+
+
+def test_a_night_that_was_reverted_says_by_which_decision_until_that_is_lifted(weeks):
+    with enter(weeks.school):
+        first = f"enrollment.{weeks.marks[0]}.grade"
+        reverted = weeks.a.reverts(weeks.v, unticked={first}, start=SATURDAY_NIGHT)
+    shown = page(weeks.b, account(weeks.v))
+    at = reverse("admin:reverted", args=[reverted.decision.number])
+    assert f'<a href="{at}">' in shown
+    said = f"reverted 2 of 3 changes, by decision {reverted.decision.number}"
+    assert said in words(shown)
+    with enter(weeks.school):
+        weeks.b.reinstates(reverted)
+    assert said not in words(page(weeks.b, account(weeks.v)))
+
+
+def test_another_address_of_a_guardian_is_pointed_out_where_a_teacher_sent_it(inside):
+    def told(who: Person, address: str) -> list[str]:
+        label = address.partition("@")[0]
+        for pupil in inside.students[:2]:
+            draft = Draft(
+                entity_type="student", entity_id=pupil, field="guardian_email", typed=address
+            )
+            propose([draft], by=who.member, origin=origin(inside.clock.tick(), label))
+        inside.b.approves(*inside.open_of(*inside.students))
+        (mine,) = [each for each in sessions(inside, who) if each.label == label]
+        return [each for each in said(inside, [mine])[0] if "guardian" in each]
+
+    assert told(inside.v, "first@home.example") == []
+    assert told(inside.v, "other@home.example") == [
+        "Changes the e-mail of the guardians of 2 pupils."
+    ]
+    assert told(inside.a, "third@home.example") == []
 
 
 def test_sessions_of_more_pupils_cost_no_more(people):

@@ -68,6 +68,7 @@ def test_saturday_night_is_seen_frozen_reverted_told_and_lifted_by_the_keyboard(
 
     # First nobody gets in by the account any more.
     page.get_by_text("Freeze the account, or force a new password").press("Enter")
+    page.get_by_label("Why").fill("her niece")
     press("Freeze the account")
     expect(page.get_by_text("This account is frozen")).to_be_visible()
     assert marks() == ["95", "99"]

@@ -19,7 +19,7 @@ from grading.board import State
 from grading.hand_in import hand_in
 from grading.models import Section, Term
 from tests.cast import Person
-from tests.pages import Browser, more_pupils
+from tests.pages import Browser, form_of, more_pupils
 
 pytestmark = pytest.mark.django_db
 
@@ -322,6 +322,7 @@ def sent_to(people) -> dict[str, str]:
 def reminds(person: Person, **sent: str):
     """Remind all who have to hand in, whether they are late or not."""
     sent = {"whom": "all", **sent}
+    sent |= {"sure": "yes"}
     return Browser(person).send(reverse("admin:board_remind"), sent, follow=True)
 
 
@@ -343,6 +344,18 @@ def test_the_late_are_reminded_with_one_message_each_that_lists_their_classes(th
         row = AuditLog.objects.get(event="people", detail__startswith="reminded")
     assert row.user == three.a.user
     assert set(row.metadata["reminded"]) == {str(three.t1.user.pk), str(three.t2.user.pk)}
+
+
+def test_who_would_be_written_to_is_said_before_anybody_is(three):
+    asked = {"term": str(three.term), "whom": "all"}
+    page = Browser(three.a).send(reverse("admin:board_remind"), asked).content.decode()
+    assert "Remind 2 teachers?" in page
+    assert f"T1 Teacher ({three.t1.user.email}): " in page
+    with enter(three.school):
+        assert not OutboxMessage.objects.filter(key__startswith="reminder ").exists()
+    form = form_of(page, reverse("admin:board_remind"))
+    done = Browser(three.a).send(reverse("admin:board_remind"), form, follow=True)
+    assert "Reminded by e-mail: T1 Teacher, T2 Teacher." in done.content.decode()
 
 
 def test_a_reminder_tells_nothing_of_what_a_colleague_has_typed(people):

@@ -243,7 +243,7 @@ def test_unfrozen_it_awaits_approval_and_the_person_goes_on(frozen):
 
 
 def test_nobody_freezes_their_own_account(people):
-    response = Browser(people.a).send(person_page(people.a, "freeze"))
+    response = Browser(people.a).send(person_page(people.a, "freeze"), {"reason": "to try"})
     assert response.url == person_page(people.a)
     with enter(people.school), pytest.raises(MayNotFreeze, match="their own"):
         freeze(people.a, by=people.a)
@@ -314,6 +314,8 @@ def test_the_office_freezes_and_unfreezes_with_one_button_each(people):
     office = Browser(people.a)
     page = office.get(person_page(people.v)).text
     assert "Freeze the account" in page
+    response = office.send(person_page(people.v, "freeze"), {"reason": " "}, follow=True)
+    assert "Say why, and freeze again: nothing was done yet." in response.content.decode()
     response = office.send(person_page(people.v, "freeze"), {"reason": "her niece"}, follow=True)
     assert "The account of V Sweet is frozen" in response.text
     assert "her niece" in response.text

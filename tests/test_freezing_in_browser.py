@@ -73,6 +73,7 @@ def test_axe_finds_nothing_on_the_pages_of_a_frozen_account(site, browser, width
 
     site.enter(page, people.a, person_page(site))
     look("person")
+    page.get_by_label("Why").fill("seen from abroad")
     page.get_by_role("button", name="Freeze the account").click()
     look("frozen person")
     page.goto(f"{site.url}/office/review/")

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.in_school import enter
 from accounts.models import AuditLog
+from changes import incident_pages
 from changes.as_of import AsOf
 from changes.incident import Account
 from changes.models import Decision
@@ -108,7 +109,15 @@ def test_what_it_says_of_that_day_is_the_same_for_ever(night):
         if line[0] == "excluded" and line[9]:
             assert line[9].startswith("lifted by decision")
             line[9] = ""
-    assert [line for line in now if line[0] not in ("lifted", "told")] == told_once
+    since = ("lifted", "told", "stands now")
+    assert [line for line in now if line[0] not in since] == told_once
+    assert of_part(now, "stands now", 1, 2, 3, 4) == [
+        ("Abbott, Ada in BIO-2", "mark", "60", "33"),
+        ("Carter, Cleo in BIO-2", "mark", "nothing", "70"),
+    ]
+    page = Browser(night.b).get(night.path).content.decode()
+    assert "3 of 6 changes are still excluded" in page
+    assert 'by now: <b class="typed">33</b>' in page
 
 
 def test_the_page_says_the_same_and_where_the_file_is(night):
@@ -126,8 +135,23 @@ def test_the_page_says_the_same_and_where_the_file_is(night):
         "not seen yet",
         "grade correction by revert, 95 → 60",
         'href="?csv"',
+        'href="?print"',
     ):
         assert said in page, said
+
+
+def test_all_of_it_is_on_one_page_to_be_printed_up_to_what_goes_on_paper(night, monkeypatch):
+    monkeypatch.setattr(incident_pages, "CHANGES_ON_A_PAGE", 2)
+    browser = Browser(night.b)
+    assert "1 to 2 of 6" in browser.get(night.path).content.decode()
+    printed = browser.get(night.path, {"print": ""})
+    assert len(printed.context["excluded"]) == 6
+    assert "data-print" in printed.content.decode()
+    monkeypatch.setattr(incident_pages, "PRINTED", 4)
+    printed = browser.get(night.path, {"print": ""}).content.decode()
+    assert "1 to 4 of 6" in printed
+    assert "No more than that goes on paper at once. The CSV has all of them." in printed
+    assert 'href="?print&amp;page=2"' in printed
 
 
 def test_the_file_is_in_the_audit_log_and_safe_in_a_spreadsheet(night):

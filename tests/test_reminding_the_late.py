@@ -44,7 +44,8 @@ def buttons(people) -> list[str]:
 
 def clicks(people, **button: str) -> str:
     form = form_of(Browser(people.a).get(BOARD).content.decode(), REMIND)
-    return Browser(people.a).send(REMIND, form | button, follow=True).content.decode()
+    sent = form | button | {"sure": "yes"}
+    return Browser(people.a).send(REMIND, sent, follow=True).content.decode()
 
 
 def reminded(people) -> set[str]:
@@ -54,8 +55,8 @@ def reminded(people) -> set[str]:
 
 def test_each_button_says_whom_it_reminds_and_of_how_much(people):
     assert buttons(people) == [
-        "Remind who is late or due today: 1 teacher, 1 class",
-        "Remind all who have to hand in: 2 teachers, 2 classes",
+        "Remind who is late or due today: 1 teacher, 1 class …",
+        "Remind all who have to hand in: 2 teachers, 2 classes …",
     ]
 
 
@@ -74,7 +75,7 @@ def test_all_who_have_to_hand_in_are_reminded_before_their_last_day_when_asked_f
 def test_the_day_before_the_last_one_nobody_is_late(people):
     with enter(people.school):
         closes(people, str(day(people, 1)))
-    assert buttons(people) == ["Remind all who have to hand in: 2 teachers, 2 classes"]
+    assert buttons(people) == ["Remind all who have to hand in: 2 teachers, 2 classes …"]
     page = clicks(people, whom="late")
     assert "none of these classes is due today or late" in page
     assert reminded(people) == set()
