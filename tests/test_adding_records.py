@@ -93,7 +93,7 @@ def test_a_number_or_code_that_is_taken_is_refused_at_its_field_once(people):
     response = adds(people.a, "students_student", family_name="Dale", number="101")
     assert response.status_code == 422
     page = response.content.decode()
-    assert page.count("Another pupil has the same number.") == 1
+    assert page.count("Another pupil has the same number. If it is the same one, use that one") == 1
     assert "is not approved" not in page
     given = {"course": str(people.course), "term": str(people.term), "code": "BIO-2"}
     page = adds(people.a, "grading_section", **given).content.decode()

@@ -541,6 +541,14 @@ def test_nobody_approves_their_own_correction_in_the_name_of_another(busy, own):
     assert_refused("foreign key", STAMP, decision.pk, busy.b.user.pk, own.pk)
 
 
+def test_what_a_person_decided_is_not_stamped_as_by_a_rule_nor_anything_by_no_decision(busy):
+    waiting = only(busy.t1.types(busy.marks[2], "61"))
+    for decision in (a_decision_of(busy, busy.a.user).pk, waiting.pk):
+        assert_refused("no decision of a rule", APPROVE, decision, None, waiting.pk)
+    execute(APPROVE, a_decision_of(busy, None).pk, None, waiting.pk)
+    execute("set constraints all immediate")
+
+
 def test_an_extension_is_for_a_class_or_for_an_instructor_of_the_school(busy):
     put = (
         "insert into grading_extension select (jsonb_populate_record(e, jsonb_build_object("
