@@ -18,6 +18,7 @@ from accounts.models import Membership
 from accounts.origin import Origin
 from changes import projector, revert
 from changes.deciding import lock
+from changes.models import Decision, Exclusion
 
 from . import bare, history, school, served
 from .history import History
@@ -96,14 +97,14 @@ def _acts(section: Section, made: History, sizes: Sizes) -> dict[str, float]:
 
 
 def _profile_revert(made: History, account: Membership) -> Profile:
-    done: list[revert.Reverted] = []
-    profile = where_it_goes(lambda: done.append(do_revert(made, account)), most=6)
+    done: list[Decision] = []
+    profile = where_it_goes(lambda: done.append(do_revert(made, account).decision), most=6)
     lift(made, done[0])
     return profile
 
 
 def _profile_lift(made: History, account: Membership) -> Profile:
-    done = do_revert(made, account)
+    done = do_revert(made, account).decision
     return where_it_goes(lambda: lift(made, done), most=6)
 
 
@@ -134,13 +135,13 @@ def reverting(made: History, account: Membership, count: int, *, times: int) -> 
     taken: Times = defaultdict(list)
     update = bare.update_of(made.school, made.rows(count))
     for _ in range(times):
-        done: list[revert.Reverted] = []
+        done: list[Decision] = []
         taken[f"bare UPDATE of {count:,} rows"].append(timed(update))
         taken[f"preview {count:,}"].append(timed(lambda: _preview(made, account, count)))
         taken[f"revert {count:,}"].append(
-            timed(lambda: done.append(do_revert(made, account)))  # noqa: B023
+            timed(lambda: done.append(do_revert(made, account).decision))  # noqa: B023
         )
-        assert len(done[0].preview.ticked) == count if done[0].preview else False
+        assert _excluded(made, done[0]) == count
         taken[f"lift {count:,}"].append(timed(lambda: lift(made, done[0])))  # noqa: B023
     took = {name: statistics.median(some) for name, some in taken.items()}
     progress("; ".join(f"{name} {seconds(time)}" for name, time in took.items()))
@@ -190,10 +191,15 @@ def do_revert(made: History, account: Membership) -> revert.Reverted:
         )
 
 
-def lift(made: History, done: revert.Reverted) -> None:
+def _excluded(made: History, decision: Decision) -> int:
+    with enter(made.school):
+        return Exclusion.objects.filter(decision=decision).count()
+
+
+def lift(made: History, decision: Decision) -> None:
     """Lift a revert."""
     with enter(made.school):
-        revert.reinstate(done.decision, school=made.school, by=made.its.second, origin=Origin())
+        revert.reinstate(decision, school=made.school, by=made.its.second, origin=Origin())
 
 
 def _rebuild(made: History) -> None:

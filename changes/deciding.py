@@ -141,8 +141,10 @@ class Act:
                 },
             )
 
-    def lift(self, decision: Decision, change_ids: Collection[uuid.UUID | str]) -> None:
-        """Lift the exclusions of these changes by a decision that are in force."""
+    def lift(self, change_ids: Collection[uuid.UUID | str]) -> None:
+        """Lift the exclusions of these changes, by the decision that this one undoes, that are in
+        force."""
+        assert self.undoes is not None  # noqa: S101 - the seal looks for what it lifts there
         with connection.cursor() as cursor:
             cursor.execute(
                 """
@@ -153,7 +155,7 @@ class Act:
                 {
                     "by": self.id,
                     "school": self.school.pk,
-                    "decision": decision.pk,
+                    "decision": self.undoes.pk,
                     "changes": lookups.written(map(str, change_ids)),
                 },
             )
@@ -367,7 +369,9 @@ def _seal(act: Act) -> None:
     decision.salt = salt = seal.new_salt()
     decision.commitment = seal.commitment(salt, seal.facts_of_decision(decision))
     with connection.cursor() as cursor:
-        cursor.execute(seal.LINES_OF_ONE, {"school": act.school.pk, "decision": act.id})
+        undoes = act.undoes.pk if act.undoes else None
+        parameters = {"school": act.school.pk, "decision": act.id, "undoes": undoes}
+        cursor.execute(seal.LINES_OF_ONE, parameters)
         row = seal.row_of(decision, (line for _, line in cursor))
     decision.digest = seal.digest(act.head.last_digest, row)
     decision.save(force_insert=True)

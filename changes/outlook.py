@@ -18,6 +18,9 @@ from .criteria import Criteria, conditions
 from .models import Decision
 from .registry import EXISTS
 
+CHUNK = 5000
+"""So many are read at once."""
+
 
 class Cell(NamedTuple):
     """A cell with changes that match, and what it comes to. Ids are as the database writes them;
@@ -57,14 +60,16 @@ def of_lift(decision: Decision, school: School) -> list[Cell] | None:
 
 
 def _read(matched: str, parameters: dict[str, Any]) -> list[Cell] | None:
-    with connection.cursor() as cursor:
-        cursor.execute(_ROOM)
+    cells: list[Cell] = []
+    with connection.cursor() as setting, connection.chunked_cursor() as cursor:
+        setting.execute(_ROOM)
         cursor.execute(matched + _CELLS.format(stands=_stands()), parameters)
-        cells = cursor.fetchall()
-        cursor.execute(_ROOM_AS_IT_COMES)
-    if any(_is_followed(*kind) for kind in {(cell[0], cell[2]) for cell in cells}):
-        return None
-    return [Cell._make(cell) for cell in cells]
+        setting.execute(_ROOM_AS_IT_COMES)
+        while rows := cursor.fetchmany(CHUNK):
+            if any(_is_followed(*kind) for kind in {(row[0], row[2]) for row in rows}):
+                return None
+            cells += map(Cell._make, rows)
+    return cells
 
 
 def _is_followed(entity_type: str, field: str) -> bool:

@@ -156,9 +156,9 @@ class Reverted:
 def preview(criteria: Criteria, *, school: School, unticked: Unticked = None) -> Preview:
     """Return what ``revert`` would do. Nothing is written. What must be rehearsed holds the
     school's lock meanwhile."""
-    cells = outlook.of_revert(criteria, school)
-    if cells is not None:
-        return _of_values(cells, unticked)
+    shown = _read_revert(criteria, school, unticked)
+    if shown is not None:
+        return shown
     head = lock(school)
     return _rehearse(head, _plan_revert(criteria, school, unticked))
 
@@ -197,9 +197,8 @@ def revert(
             if criteria.account:
                 # What the account is sending at this moment comes in before, and is seen.
                 lock_authors(school, [criteria.account])
-            cells = outlook.of_revert(criteria, school)
-            if cells is not None:
-                shown = _of_values(cells, unticked)
+            shown = _read_revert(criteria, school, unticked)
+            if shown is not None:
                 _refuse_if_changed(shown, token)
                 act.exclude(shown.ticked)
                 _project(act, shown)
@@ -219,11 +218,12 @@ def preview_reinstatement(
 ) -> Preview:
     """Return what ``reinstate`` would do. Nothing is written. What must be rehearsed holds the
     school's lock meanwhile."""
-    cells = None if _own_of_merge(decision) else outlook.of_lift(decision, school)
-    if cells is not None:
-        return _of_values(cells, unticked, lifting=True)
+    own = _own_of_merge(decision)
+    shown = None if own else _read_lift(decision, school, unticked)
+    if shown is not None:
+        return shown
     head = lock(school)
-    return _rehearse(head, _plan_reinstatement(decision, unticked, _own_of_merge(decision)))
+    return _rehearse(head, _plan_reinstatement(decision, unticked, own))
 
 
 def reinstate(
@@ -256,11 +256,10 @@ def reinstate(
         ) as act:
             _refuse_own(decision, by)
             own = _own_of_merge(decision)
-            cells = None if own else outlook.of_lift(decision, school)
-            if cells is not None:
-                shown = _of_values(cells, unticked, lifting=True)
+            shown = None if own else _read_lift(decision, school, unticked)
+            if shown is not None:
                 _refuse_if_changed(shown, token)
-                act.lift(decision, shown.ticked)
+                act.lift(shown.ticked)
                 _project(act, shown)
             else:
                 plan = _plan_reinstatement(decision, unticked, own)
@@ -290,6 +289,16 @@ def in_force(decision: Decision) -> tuple[int, int]:
 
 
 # Where only values are concerned. -----------------------------------------------------------------
+
+
+def _read_revert(criteria: Criteria, school: School, unticked: Unticked) -> Preview | None:
+    cells = outlook.of_revert(criteria, school)
+    return None if cells is None else _of_values(cells, unticked)
+
+
+def _read_lift(decision: Decision, school: School, unticked: Unticked) -> Preview | None:
+    cells = outlook.of_lift(decision, school)
+    return None if cells is None else _of_values(cells, unticked, lifting=True)
 
 
 def _of_values(
@@ -448,7 +457,7 @@ def _carry_out(act: Act, plan: _Plan, *, bring: Callable[..., list[Move]] = proj
     values = _standing_values(entities, {_cell(key, some)[1] for key, some in plan.groups.items()})
     open_before = _open_on(entities)
     if plan.lifts:
-        act.lift(plan.lifts, plan.ticked)
+        act.lift(plan.ticked)
         act.exclude(plan.own)
     else:
         act.exclude(plan.ticked)
@@ -468,7 +477,14 @@ def _rehearse(head: LedgerHead, plan: _Plan) -> Preview:
     with rehearsing():
         with connection.cursor() as cursor:
             cursor.execute("set constraints all deferred")  # no decision will stand behind it
-        act = Act(kind="preview", school=head.school, by=None, origin=Origin(), head=head)
+        act = Act(
+            kind="preview",
+            school=head.school,
+            by=None,
+            origin=Origin(),
+            head=head,
+            undoes=plan.lifts,
+        )
         return _carry_out(act, plan, bring=foresee)
 
 

@@ -131,6 +131,6 @@ their changes, then what they lifted."""
 LINES_OF_ONE = LINES.format(
     of_change="and c.decision_id = %(decision)s",
     of_exclusion="and x.decision_id = %(decision)s",
-    of_lift="and x.lifted_by_id = %(decision)s",
+    of_lift="and x.decision_id = %(undoes)s and x.lifted_by_id = %(decision)s",
     order="order by part, id",
 )
