@@ -9,6 +9,7 @@ import uuid
 
 from django.db.models import QuerySet
 
+from changes.plain import plain
 from students.models import Student
 
 from .models import Enrollment, Section, Term
@@ -59,7 +60,7 @@ def choices(term: Term) -> list[tuple[str, list[tuple[str, str]]]]:
     classes = Section.objects.filter(term=term).select_related("course").order_by("code", "id")
     return [
         ("All", [("school", "the whole school")]),
-        ("Home groups", [(f"group:{each}", each) for each in sorted(groups)]),
+        ("Home groups", [(f"group:{each}", each) for each in sorted(groups, key=plain)]),
         ("Classes", [(f"class:{each.pk}", f"{each}, {each.course.title}") for each in classes]),
     ]
 
@@ -69,5 +70,7 @@ def _enrolled(term: Term) -> QuerySet[Enrollment]:
 
 
 def _scope(key: str, label: str, students: QuerySet[Student]) -> Scope:
-    ordered = students.order_by("home_group", "family_name", "given_names", "id")
-    return Scope(key, label, list(ordered.values_list("pk", flat=True)))
+    rows = students.values_list("home_group", "family_name", "given_names", "pk")
+    # As people sort: Łuć among the L, not after Z as the database has it.
+    ordered = sorted(rows, key=lambda row: (*map(plain, row[:3]), row[3]))
+    return Scope(key, label, [row[3] for row in ordered])

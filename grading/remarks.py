@@ -14,6 +14,7 @@ from accounts.models import Membership
 from accounts.origin import Origin
 from changes import overlay
 from changes.overlay import Cell, Record
+from changes.plain import plain
 from changes.propose import Draft, Saved, creation, propose
 from changes.visible import shows
 from students.models import Student
@@ -69,13 +70,14 @@ class Line:
 def groups(by: Membership) -> list[str]:
     """Return the home groups whose remarks somebody may write."""
     found = _pupils(by).exclude(home_group="").values_list("home_group", flat=True)
-    return sorted(found.distinct())
+    return sorted(found.distinct(), key=plain)
 
 
 def of_group(group: str, term: Term, *, by: Membership) -> list[Line]:
     """Return the pupils of a home group, with their remarks as ``by`` sees them."""
-    pupils = list(
-        _pupils(by).filter(home_group=group).order_by("family_name", "given_names", "id").distinct()
+    pupils = sorted(
+        _pupils(by).filter(home_group=group).distinct(),
+        key=lambda each: (plain(each.family_name), plain(each.given_names), each.pk),
     )
     ids = overlay.referring("remark", "student", [each.pk for each in pupils], by=by)
     of_pupil: dict[uuid.UUID | None, Record] = {}

@@ -68,7 +68,8 @@ class Course:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Term:
-    """A term on a transcript; ``gpa`` is None where no mark of it counts."""
+    """A term on a transcript; ``gpa`` is None where no mark of it counts. ``again``: the credits
+    of what was taken again, which an earlier term gave."""
 
     id: uuid.UUID
     name: str
@@ -76,11 +77,18 @@ class Term:
     ends_on: dt.date | None
     courses: Sequence[Course]
     earned: Decimal
+    again: Decimal
     gpa: Decimal | None
 
     @property
     def earned_text(self) -> str:
         return plain(self.earned)
+
+    @property
+    def earned_in_words(self) -> str:
+        """Say the credits, and where those are that one would miss: "0 (and 4 earned before)"."""
+        before = f" (and {plain(self.again)} earned before)" if self.again else ""
+        return f"{self.earned_text}{before}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,6 +148,7 @@ def transcript(rows: Iterable[Row], *, decimals: int) -> Transcript:
                 ends_on=first.ends_on,
                 courses=its,
                 earned=_sum(each.earned for each in its),
+                again=_sum(each.row.credits for each in its if each.repeated),
                 gpa=_gpa(its, decimals),
             )
         )

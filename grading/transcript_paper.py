@@ -52,8 +52,9 @@ def _data(
 
 
 def file_name(student: Student) -> str:
-    """Return what the file is called."""
-    said = re.sub(r"[^\w .-]", "-", f"transcript {student}").strip(" .-")
+    """Return what the file is called, which every system takes."""
+    name = f"transcript {student.given_names} {student.family_name}"
+    said = re.sub(r"[^\w .'’-]", "-", name).strip(" .-")
     return f"{said}.pdf"
 
 
@@ -62,7 +63,7 @@ def _term(term: Term) -> dict[str, Any]:
         "name": term.name or "Term without a name",
         "when": " to ".join(filter(None, [_day(term.starts_on), _day(term.ends_on)])),
         "courses": [_course(each) for each in term.courses],
-        "total": _total(term.earned_text, term.gpa),
+        "total": _total(term.earned_in_words, term.gpa),
     }
 
 

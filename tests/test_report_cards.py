@@ -421,6 +421,14 @@ def test_a_scope_is_a_pupil_a_class_a_home_group_or_the_school(graded, term):
             card_scope.find(nobody, term)
 
 
+def test_names_with_accents_are_printed_where_people_look_for_them(graded, term):
+    for student, name in zip(graded.students, ("Łuć", "Zola", "Ångström"), strict=True):
+        graded.t1.changes_cell("student", student, family_name=name)
+    graded.a.approves(*graded.open_of(*graded.students))
+    ada, ben, cleo = graded.students
+    assert card_scope.find("school", term).pupil_ids == [cleo, ada, ben]
+
+
 # The law. -----------------------------------------------------------------------------------------
 
 

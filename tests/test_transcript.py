@@ -142,6 +142,7 @@ def test_a_course_that_is_passed_twice_gives_its_credits_once_and_counts_twice()
         (True, 0),
     ]
     assert (found.earned, found.counted, found.gpa) == (4, 10, D("3.20"))
+    assert [each.earned_in_words for each in found.terms] == ["4", "0 (and 4 earned before)"]
 
 
 def test_who_failed_a_course_and_passes_it_later_earns_its_credits_then():
@@ -324,7 +325,7 @@ def test_the_pdf_is_tagged_and_told_with_for_whom_and_why(people):
         at(ada, "transcript-pdf"), {"to": "Vale School", "why": "she applies there"}
     )
     assert response["Content-Type"] == "application/pdf"
-    assert 'filename="transcript Abbott- Ada.pdf"' in response["Content-Disposition"]
+    assert 'filename="transcript Ada Abbott.pdf"' in response["Content-Disposition"]
     with pikepdf.open(io.BytesIO(response.content)) as pdf:
         assert pdf.Root.MarkInfo.Marked
         assert str(pdf.Root.Lang) == "en"
