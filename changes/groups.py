@@ -141,10 +141,16 @@ def came_with_its_record() -> Q:
     return ~Q(field=EXISTS) & Q(Exists(creation.open()))
 
 
-def waiting(*, by: Membership, author_id: uuid.UUID | None = None) -> list[Item]:
-    """Return all that waits, or what waits of one author, in the order of submission, with what
-    ``by`` should know of it. What is held is left out."""
+def waiting(*, by: Membership, author_id: uuid.UUID | None = None, group: str = "") -> list[Item]:
+    """Return all that waits, or what waits of one author and in one group, in the order of
+    submission, with what ``by`` should know of it. What is held is left out.
+
+    All changes of a record are in one group, so that the flags of a group do not depend on others.
+    """
     judged = judgement.load_waiting(by.school, author_id=author_id)
+    if group:
+        of = groups_of(judged)
+        judged = [each for each in judged if of[each.id].key == group]
     return items_of(judged, marks=flags.marks_on(by.school, judged, by=by))
 
 

@@ -175,8 +175,7 @@ def sheet(request: MemberRequest, group: str, author_id: uuid.UUID) -> HttpRespo
 
 def in_group(group: str, author_id: uuid.UUID, *, by: Membership) -> list[Item]:
     """Return what waits of one author in a group."""
-    found = groups.waiting(by=by, author_id=author_id)
-    return [item for item in found if item.group.key == group]
+    return groups.waiting(by=by, author_id=author_id, group=group)
 
 
 def ids_of(items: Sequence[Item]) -> str:
