@@ -342,31 +342,40 @@ def _in_place_of_what_its_author_set_aside(judged: Sequence[Judged]) -> list[Jud
 PLACE = ("student", "section")
 """What an enrolment is: it has a mark of this pupil in this class."""
 
-# By the pupil all enrolments are found that ever were theirs in the class; of these the marks of
-# others that were approved; and of each what would have to count for it to stand there.
+# What an author's reverts exclude is read first: mostly nothing, however many marks are entered. Of
+# it the marks of others, and what would have to count for them to stand, with the pupil and class
+# that their enrolment ever was of. (By the marks first it was read once for each of them: of an
+# import of 12,000 that took minutes.)
 _SET_ASIDE = """
-    select n.id
-    from unnest(%(ids)s::uuid[], %(entities)s::uuid[], %(authors)s::uuid[], %(students)s::uuid[],
-                %(sections)s::uuid[]) n (id, entity, author, student, section)
-    join changes_change own on own.id = n.id
-    where exists (
-        select 1
-        from changes_change p
-        join changes_change s on s.school_id = p.school_id and s.entity_id = p.entity_id
-            and s.field = 'section' and s.refers_to = n.section and s.status = 'approved'
-        join changes_change g on g.school_id = p.school_id and g.entity_id = p.entity_id
-            and g.field = 'grade' and g.value is not null and g.status = 'approved'
-            and g.author_id <> n.author
-        join changes_change e on e.school_id = p.school_id and e.entity_id = p.entity_id
-            and e.status = 'approved'
-            and (e.id = g.id
-                 or e.entity_id <> n.entity and e.field in ('exists', 'student', 'section'))
-        join changes_exclusion x on x.school_id = e.school_id and x.change_id = e.id
+    with excluded as materialized (
+        select d.decided_by_id, e.school_id, e.entity_id, e.id, e.field
+        from changes_decision d
+        join changes_exclusion x on x.school_id = d.school_id and x.decision_id = d.id
             and x.lifted_by_id is null
-        join changes_decision d on d.school_id = x.school_id and d.id = x.decision_id
-            and d.decided_by_id = n.author
-        where p.school_id = own.school_id and p.refers_to = n.student and p.field = 'student'
-          and p.status = 'approved')"""
+        join changes_change e on e.school_id = x.school_id and e.id = x.change_id
+            and e.status = 'approved' and e.field in ('exists', 'student', 'section', 'grade')
+        where d.school_id = (
+                select school_id from changes_change where id = (%(ids)s::uuid[])[1])
+          and d.decided_by_id = any(%(authors)s::uuid[])
+    ),
+    set_aside as materialized (
+        select distinct e.decided_by_id as author, p.refers_to as student, s.refers_to as section,
+            e.entity_id as entity, e.field = 'grade' as itself
+        from excluded e
+        join changes_change g on g.school_id = e.school_id and g.entity_id = e.entity_id
+            and g.field = 'grade' and g.value is not null and g.status = 'approved'
+            and g.author_id <> e.decided_by_id and (g.id = e.id or e.field <> 'grade')
+        join changes_change p on p.school_id = e.school_id and p.entity_id = e.entity_id
+            and p.field = 'student' and p.status = 'approved'
+        join changes_change s on s.school_id = e.school_id and s.entity_id = e.entity_id
+            and s.field = 'section' and s.status = 'approved'
+    )
+    select distinct n.id
+    from set_aside a
+    join unnest(%(ids)s::uuid[], %(entities)s::uuid[], %(authors)s::uuid[], %(students)s::uuid[],
+                %(sections)s::uuid[]) n (id, entity, author, student, section)
+        on n.author = a.author and n.student = a.student and n.section = a.section
+        and (a.itself or a.entity <> n.entity)"""
 
 
 def _pending(judged: Sequence[Judged]) -> dict[uuid.UUID, GradeCorrection]:
