@@ -300,3 +300,34 @@ def test_ten_times_as_many_changes_cost_no_more_statements(inside):
     few = cost(30)
     assert cost(300) == few < 60
     assert Change.objects.open().count() > 700
+
+
+def test_a_sheet_flags_what_is_on_it_as_the_queue_does_and_both_hold_all_that_is_open(inside):
+    people = inside
+    dora = people.t1.creates("student", number="104", family_name="Dean")
+    people.t1.types(people.t1.enrols(dora, people.section), "75")
+    people.t1.types(people.marks[0], "75", field="comment")
+    people.stand(people.marks[0], "Good.", by=people.t2, field="comment")
+    people.t2.types(people.marks[1], "60")
+    people.t1.types(people.marks[1], "61")
+    people.v.types(people.marks[1], "90")
+    people.v.types(people.marks[2], "95")
+    people.a.reverts(people.v)
+    people.t1.types(people.marks[2], "40")
+    people.t1.withdraws(only(people.t1.types(people.marks[2], "41")))
+    people.t1.deletes("student", people.students[2])
+    every = groups.waiting(by=people.a.member)
+    assert {change.id for item in every for change in item.changes} == set(
+        Change.objects.open().values_list("pk", flat=True)
+    )
+    sheets = {(item.group.key, item.author_id) for item in every}
+    assert len(sheets) == 3
+    for group, author_id in sheets:
+        there = groups.waiting(by=people.a.member, author_id=author_id, group=group)
+        assert [_shown(item) for item in there] == [
+            _shown(item) for item in every if (item.group.key, item.author_id) == (group, author_id)
+        ]
+
+
+def _shown(item):
+    return {change.id for change in item.changes}, item.marks
