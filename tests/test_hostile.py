@@ -107,7 +107,6 @@ def ids_of(people: Cast) -> dict[str, Any]:
         "pupil_id": people.students[0],
         "run_id": CardRun.objects.latest("asked_at").pk,
         "card_id": IssuedCard.objects.latest("issued_at").pk,
-        "volume": 1,
         "number": Decision.objects.get(kind="revert").number,
         "upload_id": RosterUpload.objects.get(school=people.school).pk,
         "uidb36": "1",
