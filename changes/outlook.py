@@ -16,7 +16,7 @@ from accounts.models import School
 from . import registry
 from .criteria import Criteria, conditions
 from .models import Decision
-from .registry import EXISTS
+from .registry import EXISTS, Tracked
 
 CHUNK = 5000
 """So many are read at once."""
@@ -26,7 +26,8 @@ class Cell(NamedTuple):
     """A cell with changes that match, and what it comes to. Ids are as the database writes them;
     several are separated by spaces, in no order.
 
-    ``stands``: the table has the record. ``before`` and ``after`` are the values of the ledger.
+    ``group``: what the record belongs to (see ``group_of``), where the table has it. ``before`` and
+    ``after`` are the values of the ledger.
     ``leaving`` and ``returning``: what of the cell leaves the queue, and comes back to it.
     ``checked`` and ``based``: what stands, and what waits, of what was typed over a change that is
     excluded.
@@ -38,7 +39,7 @@ class Cell(NamedTuple):
     changes: str | None
     declined: str | None
     covered: bool
-    stands: bool
+    group: str | None
     before: str | None
     after: str | None
     leaving: str | None
@@ -63,7 +64,7 @@ def _read(matched: str, parameters: dict[str, Any]) -> list[Cell] | None:
     cells: list[Cell] = []
     with connection.cursor() as setting, connection.chunked_cursor() as cursor:
         setting.execute(_ROOM)
-        cursor.execute(matched + _CELLS.format(stands=_stands()), parameters)
+        cursor.execute(matched + _CELLS.format(group=_group()), parameters)
         setting.execute(_ROOM_AS_IT_COMES)
         while rows := cursor.fetchmany(CHUNK):
             if any(_is_followed(*kind) for kind in {(row[0], row[2]) for row in rows}):
@@ -84,16 +85,34 @@ def _is_followed(entity_type: str, field: str) -> bool:
     )
 
 
-def _stands() -> str:
-    """Return SQL that tells whether the table has the record of a line."""
+def group_of(tracked: Tracked) -> sql.Composable:
+    """Return SQL for the key of what a row of the table belongs to: the type and id of the last
+    record that it needs, or just its own type."""
+    if not tracked.required:
+        return sql.Literal(tracked.entity_type)
+    belongs = tracked.required[-1]
+    assert belongs.reference is not None  # noqa: S101 - it is one that a record needs
+    return sql.SQL("{} || '-' || {}").format(
+        sql.Literal(belongs.reference.entity_type), sql.Identifier(belongs.column)
+    )
+
+
+def _group() -> str:
+    """Return SQL for the key of what the record of a line belongs to; null where it stands not."""
     return (
-        sql.SQL(" or ")
-        .join(
-            sql.SQL(
-                "(l.entity_type = {} and exists (select 1 from {} r"
-                " where r.school_id = %(school)s and r.id = l.entity_id))"
-            ).format(sql.Literal(tracked.entity_type), sql.Identifier(tracked.table))
-            for tracked in registry.in_order()
+        sql.SQL("case l.entity_type {} end")
+        .format(
+            sql.SQL(" ").join(
+                sql.SQL(
+                    "when {} then (select {} from {} r"
+                    " where r.school_id = %(school)s and r.id = l.entity_id)"
+                ).format(
+                    sql.Literal(tracked.entity_type),
+                    group_of(tracked),
+                    sql.Identifier(tracked.table),
+                )
+                for tracked in registry.in_order()
+            )
         )
         .as_string(None)
     )
@@ -194,7 +213,7 @@ _CELLS = """, picked as materialized (
                string_agg(id::text, ' ') filter (where not stands) as based
         from built group by entity_id, field
     )
-    select entity_type, entity_id::text, field, l.changes, l.declined, l.covered, {stands},
+    select entity_type, entity_id::text, field, l.changes, l.declined, l.covered, {group},
            before, after, q.leaving, q.returning, checked, based
     from lines l
     cross join lateral (

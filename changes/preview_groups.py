@@ -12,7 +12,8 @@ from django.db import connection
 from psycopg import sql
 
 from . import naming, registry
-from .registry import Field, Tracked
+from .outlook import group_of
+from .registry import Tracked
 from .revert import Kind, Line
 
 
@@ -42,10 +43,10 @@ class Group:
 
 def grouped(lines: Sequence[Line], clashing: Collection[str]) -> list[Group]:
     """Return lines in their groups: first those that need a choice, then by title."""
-    key_of = of_keys([line.key for line in lines])
+    parents = _parents_of((line.entity_type, line.entity) for line in lines if not line.group)
     some: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
-        some[key_of[line.key]].append(line)
+        some[line.group or parents.get(line.entity, line.entity_type)].append(line)
     titles = _titles(some)
     groups = [
         Group(key, titles[key], tuple(its), sum(line.key in clashing for line in its))
@@ -56,32 +57,35 @@ def grouped(lines: Sequence[Line], clashing: Collection[str]) -> list[Group]:
 
 def of_keys(keys: Collection[str]) -> dict[str, str]:
     """Return the key of the group of each line, given by its key."""
-    entities: dict[str, set[str]] = defaultdict(set)
     parts = [key.split(".", 2) for key in keys]
-    for entity_type, entity, _ in parts:
-        entities[entity_type].add(entity)
-    parents: dict[str, str] = {}
-    for entity_type, ids in entities.items():
-        tracked = registry.get(entity_type)
-        if tracked.required:
-            parents |= _parents(tracked, tracked.required[-1], ids)
+    parents = _parents_of((entity_type, entity) for entity_type, entity, _ in parts)
     return {
         key: parents.get(entity, entity_type)
         for key, (entity_type, entity, _) in zip(keys, parts, strict=True)
     }
 
 
-def _parents(tracked: Tracked, belongs: Field, entities: Collection[str]) -> dict[str, str]:
+def _parents_of(records: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the key of what each record belongs to, of those that belong to another one."""
+    entities: dict[str, set[str]] = defaultdict(set)
+    for entity_type, entity in records:
+        entities[entity_type].add(entity)
+    parents: dict[str, str] = {}
+    for entity_type, ids in entities.items():
+        tracked = registry.get(entity_type)
+        if tracked.required:
+            parents |= _parents(tracked, ids)
+    return parents
+
+
+def _parents(tracked: Tracked, entities: Collection[str]) -> dict[str, str]:
     """Return what records belong to, by the last reference that they need: as it stands in the
     table, or else as it was proposed last. (In text, for there are tens of thousands.)"""
+    belongs = tracked.required[-1]
     assert belongs.reference is not None  # noqa: S101 - it is one that a record needs
     found: dict[str, str] = {}
-    stands = sql.SQL(
-        "select id::text, {type} || '-' || {column} from {table} where id = any(%s::uuid[])"
-    ).format(
-        type=sql.Literal(belongs.reference.entity_type),
-        column=sql.Identifier(belongs.column),
-        table=sql.Identifier(tracked.table),
+    stands = sql.SQL("select id::text, {} from {} where id = any(%s::uuid[])").format(
+        group_of(tracked), sql.Identifier(tracked.table)
     )
     proposed = sql.SQL(
         "select distinct on (entity_id) entity_id::text, {type} || '-' || refers_to"

@@ -63,12 +63,16 @@ class Kind(enum.Enum):
     KEPT = "kept"
 
 
+_NAMES = {kind: kind.name for kind in Kind}  # to ask each for its name takes a while
+
+
 class Line(NamedTuple):
     """One cell, or one record that would vanish or return, with all changes of it that match.
 
     There may be tens of thousands: ``entity`` and ``changes``, separated by spaces, are ids as the
     database writes them. ``others`` counts, by author, the changes that somebody made on top of the
-    record and that would vanish with it.
+    record and that would vanish with it. ``group``: of a record that stands, what it belongs to, if
+    that has been read.
     """
 
     key: str
@@ -81,6 +85,7 @@ class Line(NamedTuple):
     after: str | None
     ticked: bool
     others: Mapping[uuid.UUID, int] = NOBODY
+    group: str | None = None
 
     @property
     def entity_id(self) -> uuid.UUID:
@@ -305,7 +310,7 @@ def _of_values(
     cells: Sequence[outlook.Cell], unticked: Unticked, *, lifting: bool = False
 ) -> Preview:
     """Return what each cell comes to: its line is unticked, or takes what was read of it."""
-    keys = [f"{cell.entity_type}.{cell.entity}.{cell.field}" for cell in cells]
+    keys = [f"{entity_type}.{entity}.{field}" for entity_type, entity, field, *_ in cells]
     kept = _resolved(
         unticked, [key for key, cell in zip(keys, cells, strict=True) if cell.changes], ()
     )
@@ -320,7 +325,7 @@ def _of_values(
             continue
         before, after = cell.before or None, cell.after or None
         ticked = key not in kept
-        moves_it = ticked and cell.stands and before != after
+        moves_it = ticked and cell.group is not None and before != after
         if moves_it:
             moving[cell.entity_type, cell.field] += 1
         lines.append(
@@ -334,6 +339,7 @@ def _of_values(
                 cell.before if not moves_it else before,
                 cell.before if not moves_it else after,
                 ticked,
+                group=cell.group,
             )
         )
         if ticked and any(cell[-4:]):
@@ -654,7 +660,9 @@ def _token(lines: Sequence[Line], consequences: Iterable[Move]) -> str:
     for line in sorted(lines, key=operator.itemgetter(0)):
         facts: tuple[object, ...] = (line.key, line.changes, line.ticked)
         if line.ticked:
-            facts += (line.kind.name, line.before, line.after, sorted(line.others.items()))
+            facts += (_NAMES[line.kind], line.before, line.after)
+        if line.ticked and line.others:
+            facts += (sorted(line.others.items()),)
         shown.update(repr(facts).encode())
     for move in sorted(consequences, key=lambda each: each[:3]):
         shown.update(repr(move).encode())
