@@ -12,7 +12,8 @@ WITH_POSTGRES := $(RUN) tools/with_postgres.py
 
 # Recipes end in exec so that a signal to make reaches the command, not a shell before it.
 
-.PHONY: help environment demo demo-reset test soak crash bench check lock
+.PHONY: help environment demo demo-reset test soak crash bench lock
+.PHONY: check check-types check-style check-schema check-repository
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -39,14 +40,23 @@ crash: environment ## kill the server and the database KILLS=200 times under loa
 bench: environment ## measure, beside what anybody knows, into benchmarks/results.md (ARGS="sheet" for one part)
 	@exec env PYTHONPATH=tools $(RUN) -m benchmarks $(ARGS)
 
+# Two at a time: the type checker takes longest, and uses one processor.
 check: environment ## run the linters, the type checker and what else can be said without the tests
+	@$(MAKE) --jobs 2 check-types check-style check-schema check-repository
+
+check-types:
+	DEBUG=1 .venv/bin/mypy
+
+check-style:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	DEBUG=1 .venv/bin/mypy
 	.venv/bin/djhtml --check --tabwidth 2 templates
-	$(WITH_POSTGRES) $(RUN) manage.py makemigrations --check --dry-run
-	$(WITH_POSTGRES) $(RUN) manage.py check --fail-level WARNING
-	$(WITH_POSTGRES) $(RUN) -m pytest -q tests/test_layering.py tests/test_repository.py
+
+check-schema:
+	$(WITH_POSTGRES) sh -c '$(RUN) manage.py makemigrations --check --dry-run && $(RUN) manage.py check --fail-level WARNING'
+
+check-repository:
+	DEBUG=1 $(RUN) -m pytest -q tests/test_layering.py tests/test_repository.py
 
 # uv is not among our dependencies: `pip install uv` where you lock. No header and no index
 # options, so that no address of a package index gets into the repository.
