@@ -1,6 +1,7 @@
 """The office's pages of report cards, the logo, and sending cards home."""
 
 import io
+import re
 import uuid
 import zipfile
 
@@ -18,6 +19,7 @@ from accounts.models import AuditLog, OutboxMessage
 from changes.propose import Draft, creation
 from grading import card_mail, card_runs
 from grading.models import CardRun, IssuedCard, Logo, Term
+from grading.paper import press
 from tests import pdf
 from tests.cast import Cast
 from tests.pages import Browser
@@ -114,6 +116,30 @@ def test_a_run_is_made_in_the_background_and_its_page_says_how_far_it_is(office,
     page = text(office.get(answer.url))
     assert "3 of 3 done; finished" in page
     assert "hx-trigger" not in page.partition("<h1>")[2]
+
+
+def test_one_warning_names_the_pupils_whose_names_no_font_can_print(office, graded, monkeypatch):
+    monkeypatch.setattr(press, "_has_glyph", lambda character: character not in "李\u0378")
+    with enter(graded.school):
+        for pupil in graded.students[:2]:
+            graded.a.enters(
+                [
+                    Draft(
+                        entity_type="student",
+                        entity_id=pupil,
+                        field="given_names",
+                        typed="李 \u0378",
+                    )
+                ]
+            )
+    run = make(office, graded)
+    page = text(office.get(reverse("admin:card_run", args=[run.pk])))
+    assert page.count("Characters that no font has") == 1
+    warning = page.partition("Characters that no font has")[2].partition("</ul>")[0]
+    assert re.findall(r'typed">([^<]*)</span>: ([^<]*)<', warning) == [
+        ("李 \u0378 Abbott", "李 (U+674E), U+0378"),
+        ("李 \u0378 Brown", "李 (U+674E), U+0378"),
+    ]
 
 
 def test_it_can_be_cancelled_on_its_page(office, graded):

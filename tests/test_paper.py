@@ -14,7 +14,7 @@ import pikepdf
 import pytest
 
 from grading.paper.binding import bind
-from grading.paper.press import REPLACEMENT, NotPrinted, Paper, Press
+from grading.paper.press import REPLACEMENT, NotPrinted, Paper, Press, _has_glyph
 from tests import pdf
 
 NOON = dt.datetime(2026, 12, 12, 12, tzinfo=dt.UTC)
@@ -128,6 +128,16 @@ def test_a_character_without_a_glyph_is_marked_and_named_and_the_card_is_made(pr
     printed = press.print("report_card", card(pupil="Ada \u0378\U0001fbff Abbott"), at=NOON)
     assert printed.unprintable == "\u0378\U0001fbff"
     assert f"Ada {REPLACEMENT * 2} Abbott" in pdf.text_of(printed.pdf)
+    assert pdf.complaints(printed.pdf) == []
+
+
+def test_chinese_and_japanese_are_printed_where_a_font_is_installed_for_them(press):
+    typed = "李小龍 山田たろう"
+    if not all(map(_has_glyph, typed.replace(" ", ""))):
+        pytest.skip("no font of this machine has Chinese and Japanese (such as fonts-noto-cjk)")
+    printed = press.print("report_card", card(pupil=typed, course={"comment": typed}), at=NOON)
+    assert printed.unprintable == ""
+    assert pdf.text_of(printed.pdf).count(typed) == 3  # as heading, comment and foot
     assert pdf.complaints(printed.pdf) == []
 
 
