@@ -228,8 +228,8 @@ def _of(kept: RosterUpload) -> dict[str, Any]:
         "progress": progress.of(kept.pk) if kept.is_under_way else None,
     }
     if total := looked.get("total", 0):
-        listed = len(looked["listed"])
-        kept_too = len(looked["problems"]) - listed
-        context["more"] = total - listed
-        context["more_in_file"] = kept_too if kept_too < total - listed else 0
+        listed, in_file = len(looked["listed"]), len(looked["problems"])
+        context["problems"] = f"{total:,} problem{'' if total == 1 else 's'}"
+        context["more"] = f"{total - listed:,}" if total > listed else ""
+        context["in_file"] = f"{in_file:,}" if in_file < total else ""
     return context

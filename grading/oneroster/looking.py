@@ -21,18 +21,17 @@ LISTED = 100
 WORDS = {WITHDRAWS: "withdrawn", DELETED: "deleted", NEW: "new"}
 
 Shown = dict[str, Any]
-"""title and trouble for the top of the page; told: in numbers; groups: records, by type and by what
+"""told: in numbers; groups: records, by type and by what
 becomes of them; token: of exactly this, where there is anything to import; held: why somebody has
 to say that it is meant; refusal, counts, problems, total: why it cannot be imported."""
 
 
 def of_report(report: Report, *, email: str, held: str = "") -> Shown:
     """Return what a rehearsed import has done."""
-    told = list(tell(report, email=email))
     lines = [line for each in report.schools for line in each.lines]
     changes = any(each.changed_anything for each in report.schools)
     return {
-        "told": told,
+        "told": list(tell(report, email=email, listing=False)),  # the groups list the rest
         "groups": list(_groups(lines)),
         "token": token_of(report, email=email) if changes else "",
         "held": held,
@@ -47,9 +46,11 @@ def of_refusal(words: str) -> Shown:
 def of_problems(bad: BadRoster) -> Shown:
     """Return what is wrong with a delivery: every kind of problem with how often it is there, the
     most frequent first, and where they are, as far as that was kept."""
-    counts = [(printable(file), printable(kind), n) for (file, kind), n in bad.counts.items()]
+    counts = sorted(bad.counts.items(), key=lambda each: (-each[1], each[0]))
     return {
-        "counts": sorted(counts, key=lambda each: (-each[2], each[0], each[1])),
+        "counts": [
+            (printable(file), printable(kind), f"{count:,}") for (file, kind), count in counts
+        ],
         "problems": [
             (printable(each.file), each.line, printable(each.column), each.reason, each.place)
             for each in bad.problems
@@ -87,8 +88,8 @@ def _groups(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
         yield {
             "heading": f"{one if count == 1 else many} {WORDS.get(what, 'changed')}",
             "what": what,
-            "count": count,
-            "more": max(0, count - LISTED),
+            "count": f"{count:,}",
+            "more": f"{count - LISTED:,}" if count > LISTED else "",
             "lines": [
                 {
                     "title": line.title,

@@ -67,10 +67,11 @@ class Report:
     others: int = 0
 
 
-def tell(report: Report, *, email: str) -> Iterator[str]:
-    """Return the lines that the person who imported reads."""
+def tell(report: Report, *, email: str, listing: bool = True) -> Iterator[str]:
+    """Return the lines that the person who imported reads. listing: each mark that waits too, not
+    only how many do."""
     for school in report.schools:
-        yield from map(printable, _tell_school(school, email))
+        yield from map(printable, _tell_school(school, email, listing=listing))
     if report.unused:
         yield (
             f"{_count(report.unused, 'result', 'results')} not imported: they are not the final "
@@ -88,7 +89,7 @@ def tell(report: Report, *, email: str) -> Iterator[str]:
         )
 
 
-def _tell_school(school: SchoolReport, email: str) -> Iterator[str]:
+def _tell_school(school: SchoolReport, email: str, *, listing: bool) -> Iterator[str]:
     if not school.changed_anything:
         yield f"{school.name}: nothing to change."
     elif school.made:
@@ -109,9 +110,11 @@ def _tell_school(school: SchoolReport, email: str) -> Iterator[str]:
     if school.waiting:
         yield (
             f"  {_count(len(school.waiting), 'mark', 'marks')} not changed: another mark stands "
-            "there. The correction waits for a second person of the office:"
+            "there. The correction waits for a second person of the office"
+            f"{':' if listing else '.'}"
         )
-        yield from _lines(school.waiting)
+        if listing:
+            yield from _lines(school.waiting)
     if school.kept:
         values = _count(school.kept, "value differs", "values differ")
         yield f"  {values} from the file since the last import; what stands here was kept."

@@ -143,7 +143,7 @@ def _import(upload: RosterUpload) -> None:
         upload.confirmed_by = upload.confirmed_at = None
         upload.save(update_fields=["shown", "confirmed_by", "confirmed_at"])
         return
-    upload.told = list(tell(report, email=by))
+    upload.told = list(tell(report, email=by, listing=False))
     upload.imported_at = timezone.now()
     upload.content, upload.shown = b"", {}
     upload.save(update_fields=["told", "imported_at", "content", "shown"])
