@@ -6,6 +6,7 @@ same one. Between two portions a run can be cancelled: what was issued by then s
 """
 
 import dataclasses
+import datetime as dt
 import logging
 import uuid
 
@@ -90,9 +91,9 @@ def cancel(run: CardRun, *, at: object) -> None:
         raise NotUnderWay("This run has ended: there is nothing left to cancel.")
 
 
-def make_next(school: School) -> bool:
-    """Make the next portion of the school's oldest run. Return whether there was one. Opens its
-    own transaction."""
+def make_next(school: School, *, at: dt.datetime | None = None) -> bool:
+    """Make the next portion of the school's oldest run, as of now where no other instant is given.
+    Return whether there was one. Opens its own transaction."""
     try:
         with enter(school):
             run = (
@@ -104,7 +105,7 @@ def make_next(school: School) -> bool:
             )
             if run is None:
                 return False
-            _make_portion(run, school)
+            _make_portion(run, school, at or timezone.now())
     except IntegrityError as error:
         if "issuedcard_version" not in str(error):
             raise
@@ -113,15 +114,14 @@ def make_next(school: School) -> bool:
     return True
 
 
-def _make_portion(run: CardRun, school: School) -> None:
-    now = timezone.now()
+def _make_portion(run: CardRun, school: School, now: dt.datetime) -> None:
     asker = Membership.objects.filter(school=school, user_id=run.asked_by_id).first()
     if asker is None or not (asker.is_active and asker.is_office) or asker.is_frozen:
         run.cancelled_at = now
         run.save(update_fields=["cancelled_at"])
         return
     pupil_ids = run.pupil_ids[run.handled : run.handled + PORTION]
-    outcomes = _outcomes(run, pupil_ids, school)
+    outcomes = _outcomes(run, pupil_ids, school, now)
     CardOfRun.objects.bulk_create(
         CardOfRun(
             school=school,
@@ -152,7 +152,9 @@ def _make_portion(run: CardRun, school: School) -> None:
     run.save(update_fields=["handled", "finished_at"])
 
 
-def _outcomes(run: CardRun, pupil_ids: list[uuid.UUID], school: School) -> list[Outcome]:
+def _outcomes(
+    run: CardRun, pupil_ids: list[uuid.UUID], school: School, at: dt.datetime
+) -> list[Outcome]:
     term = Term.objects.filter(school=school, pk=run.term_id).first()
     if term is None:
         gone = Outcome("(a pupil)", because=("the term is not there any more",))
@@ -162,7 +164,7 @@ def _outcomes(run: CardRun, pupil_ids: list[uuid.UUID], school: School) -> list[
         term,
         school=school,
         by=run.asked_by,
-        at=timezone.now(),
+        at=at,
         with_blanks=run.with_blanks,
         reason=run.reason,
     )

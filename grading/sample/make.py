@@ -20,7 +20,7 @@ from changes.propose import Draft, Saved, creation, propose
 from grading.models import BankComment, Enrollment, GradingScale, GradingStep
 from students.models import Programme, Student
 
-from . import names
+from . import names, report_cards
 
 SEED = 412
 SLUG = "maple-road"
@@ -74,7 +74,9 @@ class SampleSection:
 
 def make(*, today: dt.date, password: str) -> School:
     """Make the sample school as of ``today``; everybody signs in with ``password``."""
-    school = School.objects.create(name="Maple Road School", slug=SLUG, time_zone=ZONE.key)
+    school = School.objects.create(
+        name="Maple Road School", slug=SLUG, time_zone=ZONE.key, cards_need_comments=False
+    )
     sample = Sample(school, today, random.Random(SEED))  # noqa: S311 - no secret, a fixed school
     _people(sample, password)
     with enter(school):
@@ -83,6 +85,7 @@ def make(*, today: dt.date, password: str) -> School:
         _records(sample)
         for term in sample.terms[:2]:
             _past_marks(sample, term)
+        _past_cards(sample, sample.terms[1])
         _this_term(sample)
         _seen(sample)
         _missing_pupil_twice(sample)
@@ -341,6 +344,20 @@ def _past_marks(sample: Sample, term: uuid.UUID) -> None:
     _approve(sample, saved, at=sample.at(day + dt.timedelta(days=2), 10))
 
 
+def _past_cards(sample: Sample, term: uuid.UUID) -> None:
+    """The cards of one home group, with a remark by Mrs Sweet on each, when the term had ended."""
+    end = sample.today - dt.timedelta(days=89)
+    report_cards.issue(
+        term,
+        teacher=sample.sweet,
+        office=sample.office[0],
+        written=Origin(at=sample.at(end, 15), ip=STAFF_ROOM, user_agent=LAPTOP),
+        issued=Origin(
+            at=sample.at(end + dt.timedelta(days=2), 9), ip=OFFICE_ROOM, user_agent=LAPTOP
+        ),
+    )
+
+
 def _this_term(sample: Sample) -> None:
     """Half entered: eight sheets approved, four waiting, two begun, ten untouched.
 
@@ -360,6 +377,11 @@ def _this_term(sample: Sample) -> None:
             by=section.instructor,
             at=sample.at(friday, 18, number),
         )
+    report_cards.begin(
+        sample.terms[2],
+        teacher=sample.sweet,
+        written=Origin(at=sample.at(friday, 18, 30), ip=STAFF_ROOM, user_agent=LAPTOP),
+    )
 
 
 def _seen(sample: Sample) -> None:

@@ -194,3 +194,12 @@ BANK = (
     ("{name} was absent too often for a mark. We look forward to seeing {them} again.", "AB"),
     ("It has been a pleasure to teach {name}.", ""),
 )
+
+REMARKS = (
+    "{name} has had a steady term and is somebody others in the group turn to.",
+    "A good term. {name} has settled into the home group and takes on jobs without being asked.",
+    "{name} is punctual and cheerful. More calm in the mornings would help the whole group.",
+    "It was good to see {name} join the orchestra this term, and keep up with everything else.",
+    "{name} has missed eleven days. Please speak to us if there is something that we should know.",
+)
+"""On a pupil's term, by the home-group teacher."""
