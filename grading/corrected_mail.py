@@ -49,6 +49,8 @@ def tell_instructors(act: Act) -> None:
     told = _who_reads(act, {instructors[each] for each in counts})
     titles = naming.titles((("section", each) for each in counts), known_as=naming.ever_approved)
     names = naming.people(set().union(*by_whom.values()))
+    now = timezone.localtime(act.origin.at)
+    at = f"{date_format(now, 'l j F Y')} at {date_format(now, 'H:i')}"  # once: it takes long
     post(
         (
             _message(
@@ -60,6 +62,7 @@ def tell_instructors(act: Act) -> None:
                 own=own[section_id],
                 by=sorted(names[each] for each in by_whom[section_id]),
                 stands=section_id not in gone,
+                at=at,
             )
             for section_id, count in counts.items()
             if instructors[section_id] in told
@@ -122,11 +125,10 @@ def _message(
     own: int,
     by: Collection[str],
     stands: bool,
+    at: str,
 ) -> Message:
     marks = "1 mark" if count == 1 else f"{count} marks"
     changed = f"{marks} that stood {'has' if count == 1 else 'have'} changed"
-    now = timezone.localtime(act.origin.at)
-    at = f"{date_format(now, 'l j F Y')} at {date_format(now, 'H:i')}"
     decider = act.by.user if act.by else "A rule of the school"
     did = {
         Decision.Kind.REVERT: "reverted what an account had done",
