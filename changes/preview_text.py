@@ -10,12 +10,14 @@ from .registry import EXISTS, TRUE
 from .revert import Kind, Line, Preview
 
 
-def in_words(preview: Preview) -> Iterator[str]:
-    """Say what an act would do, or did. The number of statements does not grow with the lines."""
+def in_words(preview: Preview, *, with_ids: bool = False) -> Iterator[str]:
+    """Say what an act would do, or did. The number of statements does not grow with the lines.
+    ``with_ids``: with each line the id of its last change, by which it can be left out."""
     words = _Words(preview)
     # What leaves or comes back to the queue is told below, with its value and its author.
     told = [line for line in preview.lines if line.kind not in (Kind.WITHHELD, Kind.WAITS_AGAIN)]
-    yield from (f"  {words.of_line(line)}" for line in told)
+    yield from (f"  {words.of_line(line)}{_id(line.changes) if with_ids else ''}" for line in told)
+    about = {change for line in preview.lines for change in line.changes.split()}
     records = {move.entity_id for move in preview.consequences if move.field == EXISTS}
     records |= {line.entity_id for line in preview.lines if line.is_record and line.ticked}
     besides = [m for m in preview.consequences if m.field == EXISTS or m.entity_id not in records]
@@ -30,7 +32,13 @@ def in_words(preview: Preview) -> Iterator[str]:
             words.of(preview.please_check),
         ),
         ("Waits, typed over a value that falls", words.of(preview.based_on)),
-        ("Leaves the queue", words.of(preview.leaving)),
+        (
+            "Leaves the queue",
+            [
+                f"{said}{_id(str(change)) if with_ids and str(change) in about else ''}"
+                for said, change in zip(words.of(preview.leaving), preview.leaving, strict=True)
+            ],
+        ),
         ("Returns to the queue", words.of(preview.returning)),
         ("Was declined, and stays so", words.of(preview.declined)),
         ("Will be written", preview.effects),
@@ -116,6 +124,10 @@ class _Words:
     def _on_top(self, others: Mapping[uuid.UUID, int]) -> str:
         counted = sorted((self._people[author], count) for author, count in others.items())
         return ", ".join(f"{count} by {author}" for author, count in counted)
+
+
+def _id(changes: str) -> str:
+    return f" [{changes.split()[-1]}]"
 
 
 def _because(on_top: str) -> str:

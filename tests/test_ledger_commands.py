@@ -1,6 +1,7 @@
 """The ledger's commands, as the operator and the office type them."""
 
 import datetime as dt
+import re
 from io import StringIO
 from typing import Any
 
@@ -27,16 +28,26 @@ def night(inside: Cast) -> Cast:
     return inside
 
 
-def run(command: str, *arguments: str, **options: Any) -> list[str]:
+ID = re.compile(r" \[([0-9a-f-]{36})\]$")
+
+
+def run_with_ids(command: str, *arguments: str, **options: Any) -> list[str]:
     """Run a command and return the lines that it prints."""
     out = StringIO()
     call_command(command, *arguments, stdout=out, **options)
     return out.getvalue().splitlines()
 
 
+def run(command: str, *arguments: str, **options: Any) -> list[str]:
+    """Run a command and return the lines that it prints, without the ids of changes."""
+    return [ID.sub("", line) for line in run_with_ids(command, *arguments, **options)]
+
+
+WINDOW = ["--from", "2026-11-14 23:00", "--to", "2026-11-14 23:30"]
+
+
 def revert_changes(*more: str) -> list[str]:
-    window = ["--from", "2026-11-14 23:00", "--to", "2026-11-14 23:30"]
-    return run("revert_changes", "--school=hill", f"--account={V}", f"--by={A}", *window, *more)
+    return run("revert_changes", "--school=hill", f"--account={V}", f"--by={A}", *WINDOW, *more)
 
 
 def number_of(kind: str) -> str:
@@ -225,6 +236,22 @@ def test_a_clash_is_said_with_the_names_and_can_be_left_out(night):
     assert night.grade(night.marks[0]) == "60"
     assert Student.objects.get(pk=moved).number == "500"
     assert night.is_equal()
+
+
+def test_single_lines_are_left_out_by_the_ids_that_a_dry_run_prints(night):
+    command = ["--school=hill", f"--account={V}", f"--by={A}", *WINDOW]
+    dry = run_with_ids("revert_changes", *command, "--dry-run")
+    stands, waits = [found[1] for line in dry if (found := ID.search(line))]
+    assert ID.sub("", dry[0]) == "  Abbott, Ada in BIO-2: mark 95 -> 60"
+    lines = run("revert_changes", *command, f"--except={stands}")
+    assert "  Abbott, Ada in BIO-2: mark: kept" in lines
+    assert night.grade(night.marks[0]) == "95"
+    number = number_of(Decision.Kind.REVERT)
+    assert [str(each.change_id) for each in Exclusion.objects.all()] == [waits]
+    with pytest.raises(CommandError, match=f"--except: {stands} is not among"):
+        run("reinstate", number, "--school=hill", f"--by={B}", f"--except={stands}")
+    with pytest.raises(CommandError, match="no line is ticked"):
+        run("reinstate", number, "--school=hill", f"--by={B}", f"--except={waits}")
 
 
 def test_an_address_narrows_the_revert(night):

@@ -94,7 +94,9 @@ def test_preview_revert_and_lift(office, client, evening):
         "Carter, Cleo in BIO-2": ("98", Kind.WITHHELD, "71", "71"),
         "Evans": ("added", Kind.VANISHES, "added", "deleted"),
     }
-    assert [line.new for line in page.context["shown"].please_check] == ["56"]
+    assert [(line.title, line.new) for line in page.context["shown"].please_check] == [
+        ("Brown, Ben in BIO-2", "56")
+    ]
     assert [line.new for line in page.context["shown"].leaving] == ["98"]
     assert grades(people) == before
     form = Form(page, "token")

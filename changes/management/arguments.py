@@ -4,14 +4,15 @@ import contextlib
 import datetime as dt
 import ipaddress
 import re
-from collections.abc import Iterator
+import uuid
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from django.core.management.base import CommandError, CommandParser
 
 from accounts.models import Membership, School
 from changes.deciding import CannotProject, KeysClash, MayNotDecide
-from changes.revert import NothingToDo
+from changes.revert import NothingToDo, Preview
 from changes.school_time import NotATime, RepeatedHour, instant
 
 PUBLISHED = re.compile(r"^schoolmarks digest ([\w-]+) (\d+) ([0-9a-f]{64})\b", re.MULTILINE)
@@ -40,8 +41,29 @@ def add_act(parser: CommandParser) -> None:
         help="leave out what would give two records one number, code or name",
     )
     parser.add_argument(
+        "--except",
+        dest="left_out",
+        action="append",
+        default=[],
+        type=uuid.UUID,
+        metavar="CHANGE",
+        help="leave out the line of this change, by the id that --dry-run prints; may be repeated",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="say what would be done, and do nothing"
     )
+
+
+def lines_to_leave_out(preview: Preview, changes: Collection[uuid.UUID]) -> set[str]:
+    """Return the keys of the lines that these changes are on. Raises CommandError."""
+    line_of = {change: line.key for line in preview.lines for change in line.changes.split()}
+    unknown = [str(each) for each in changes if str(each) not in line_of]
+    if unknown:
+        raise CommandError(
+            f"--except: {', '.join(unknown)} is not among the changes that this is about. "
+            "--dry-run prints their ids."
+        )
+    return {line_of[str(each)] for each in changes}
 
 
 def school_of(slug: str) -> School:

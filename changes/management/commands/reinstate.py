@@ -8,7 +8,14 @@ from accounts.in_school import enter
 from accounts.models import School
 from accounts.origin import Origin
 from changes import revert
-from changes.management.arguments import add_act, add_school, office_member, refusals, school_of
+from changes.management.arguments import (
+    add_act,
+    add_school,
+    lines_to_leave_out,
+    office_member,
+    refusals,
+    school_of,
+)
 from changes.models import Decision
 from changes.preview_text import in_words
 
@@ -30,10 +37,13 @@ class Command(BaseCommand):
         with refusals(), enter(school):
             decision = _decision(school, number)
             preview = revert.preview_reinstatement(decision, school=school)
-            unticked = preview.clashing if options["leave_clashing"] else frozenset()
+            unticked = lines_to_leave_out(preview, options["left_out"])
             if unticked:
                 preview = revert.preview_reinstatement(decision, school=school, unticked=unticked)
-            for line in in_words(preview):
+            if options["leave_clashing"] and preview.clashes:
+                unticked |= preview.clashing
+                preview = revert.preview_reinstatement(decision, school=school, unticked=unticked)
+            for line in in_words(preview, with_ids=options["dry_run"]):
                 self.stdout.write(line)
             if options["dry_run"]:
                 self.stdout.write(

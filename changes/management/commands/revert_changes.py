@@ -15,6 +15,7 @@ from changes.management.arguments import (
     add_act,
     add_school,
     address_of,
+    lines_to_leave_out,
     office_member,
     refusals,
     school_of,
@@ -94,7 +95,7 @@ class Command(BaseCommand):
         criteria = _criteria(school, options)
         with refusals(), enter(school):
             preview = _preview(criteria, school, options)
-            for line in in_words(preview):
+            for line in in_words(preview, with_ids=options["dry_run"]):
                 self.stdout.write(line)
             if options["dry_run"]:
                 self.stdout.write(f"Would revert {_counted(preview)}. Nothing was done.")
@@ -117,6 +118,9 @@ class Command(BaseCommand):
 def _preview(criteria: revert.Criteria, school: School, options: dict[str, Any]) -> revert.Preview:
     unticked = () if options["whole"] else None
     preview = revert.preview(criteria, school=school, unticked=unticked)
+    if left_out := lines_to_leave_out(preview, options["left_out"]):
+        left_out |= _unticked(preview)
+        preview = revert.preview(criteria, school=school, unticked=left_out)
     if not (options["leave_clashing"] and preview.clashes):
         return preview
     return revert.preview(criteria, school=school, unticked=_unticked(preview) | preview.clashing)
