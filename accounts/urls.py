@@ -15,6 +15,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("school/", views.switch_school, name="switch_school"),
     path("healthz", views.healthz, name="healthz"),
+    path("favicon.ico", views.favicon, name="favicon"),
     path(
         "sign-in/",
         SignIn.as_view(),

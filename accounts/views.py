@@ -5,6 +5,7 @@ from django.contrib.auth.decorators import login_required
 from django.db import Error, connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -40,6 +41,12 @@ def signed_in_again(request: HttpRequest) -> HttpResponse:
     # For the page, which then sends what it holds.
     response["HX-Trigger"] = "signed-in" if person == str(request.user.pk) else "somebody-else"
     return response
+
+
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Lead to the icon who looks for it at the root, as browsers do that show a file of ours."""
+    return redirect(static("schoolmarks.svg"))
 
 
 @require_safe

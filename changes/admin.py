@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import models
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Coalesce, Concat
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils.formats import date_format
@@ -18,6 +20,7 @@ from accounts.office import OfficeAdmin
 
 from . import criteria_words, naming, record_pages, registry, timeline, timeline_pages
 from .models import Change, ChangeSet, Decision
+from .plain import Plain, plain
 from .registry import EXISTS
 
 
@@ -28,6 +31,10 @@ class TrackedAdmin(OfficeAdmin):
 
     lead = "As the approved changes add up."
     may_add: ClassVar[bool] = False
+    found_by: ClassVar[tuple[str, ...]] = ()
+    """Columns that a search finds however case and accents are typed: Muller finds Müller."""
+    also_in_file: ClassVar[tuple[str, ...]] = ()
+    """Columns of the list that are no fields of the record, and stand in its file too."""
 
     def __init__(self, model: type[models.Model], site: admin.AdminSite) -> None:
         super().__init__(model, site)
@@ -39,6 +46,22 @@ class TrackedAdmin(OfficeAdmin):
 
     def names_of(self, rows: Iterable[Any]) -> dict[Any, str]:
         return dict(naming.titles((self.tracked.entity_type, row.pk) for row in rows))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        found, many = super().get_search_results(request, queryset, search_term)
+        words = plain(search_term.replace(",", " ").replace("\x00", "")).split()
+        if not self.found_by or not words:
+            return found, many
+        text = {"output_field": models.TextField()}
+        names = [Coalesce(each, Value(""), **text) for each in self.found_by]
+        between = [part for each in names for part in (Value(" "), each)]
+        spelt = queryset.order_by().alias(plainly=Plain(Concat(Value(""), *between, **text)))
+        for word in words:
+            spelt = spelt.filter(plainly__contains=word)
+        same = Q(pk__in=found.order_by().values("pk")) | Q(pk__in=spelt.values("pk"))
+        return queryset.filter(same), many
 
     def choices_of(self, field: registry.Field, school: School) -> dict[str, str]:
         """Return what can be chosen for a reference that is edited, as id and name."""
@@ -106,7 +129,9 @@ class TrackedAdmin(OfficeAdmin):
         if field is None:
             return name
 
-        @admin.display(description=field.label, ordering=name, empty_value="-")
+        by = Plain(name) if name in self.found_by else name
+
+        @admin.display(description=field.label, ordering=by, empty_value="-")
         def show(row: Any) -> Any:
             value = getattr(row, name)
             return None if value == "" else value
@@ -116,7 +141,7 @@ class TrackedAdmin(OfficeAdmin):
 
 def sorted_by_name(names: Mapping[str, str]) -> dict[str, str]:
     """Return names by id, in the order in which people look for them."""
-    return dict(sorted(names.items(), key=lambda each: (each[1].casefold(), each[0])))
+    return dict(sorted(names.items(), key=lambda each: (plain(each[1]), each[0])))
 
 
 @admin.register(ChangeSet)

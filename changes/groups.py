@@ -18,6 +18,7 @@ from . import flags, judgement, naming, registry
 from .flags import Flag, Mark
 from .judgement import Judged
 from .models import Change, ChangeQuerySet
+from .plain import plain
 from .registry import EXISTS, TRUE
 
 
@@ -113,7 +114,7 @@ def held(school: School) -> list[Held]:
     theirs = items_among(Change.objects.filter(author_id__in=members.keys()).open()).order_by()
     counts = theirs.values_list("author_id").annotate(Count("pk"))
     found = [Held(member=members[author_id], count=count) for author_id, count in counts]
-    return sorted(found, key=lambda each: str(each.member.user).casefold())
+    return sorted(found, key=lambda each: plain(str(each.member.user)))
 
 
 def not_held(school: School) -> ChangeQuerySet:

@@ -72,8 +72,15 @@ def _table(page: OfficeAdmin, changelist: Any) -> tuple[list[str], list[tuple[An
         fields = list(tracked.fields.values())
         named = [each.name for each in fields if each.reference]
         found = changelist.queryset.select_related(*named)
-        return [each.label for each in fields], [
-            (row, [_cell(getattr(row, each.name), each.name) for each in fields])
+        besides: tuple[str, ...] = getattr(page, "also_in_file", ())
+        headings = [each.label for each in fields]
+        headings += [str(label_for_field(name, page.model, page)) for name in besides]
+        return headings, [
+            (
+                row,
+                [_cell(getattr(row, each.name), each.name) for each in fields]
+                + [_looked_up(page, row, name) for name in besides],
+            )
             for row in found[:MOST_ROWS]
         ]
     names = [name for name in changelist.list_display if name != "action_checkbox"]

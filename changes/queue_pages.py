@@ -89,7 +89,7 @@ class Filters(forms.Form):
 
 
 def _second(pair: tuple[str, str]) -> str:
-    return pair[1].casefold()
+    return plain(pair[1])
 
 
 def wears(item: Item, flag: str) -> bool:

@@ -227,6 +227,10 @@ class NewRecordForm(RecordForm):
             self.add_error(named[0].name, f"Give the {labels}: nobody could tell it from others.")
         return values
 
+    def details(self) -> dict[str, str]:
+        """Return what was typed, by field."""
+        return {cell.name: cell.typed for cell in self.cells() if cell.is_changed and cell.typed}
+
     def drafts(self) -> list[Draft]:
         """Return what creates the record, with the fields that were filled in."""
         typed = {cell.name: cell.typed for cell in self.cells() if cell.is_changed}

@@ -71,12 +71,19 @@ def add(
     list_page = f"admin:{model._meta.app_label}_{tracked.entity_type}"
     if created := _created_before(request):
         return redirect(f"{list_page}_change", created)
-    if form.is_valid() and _save(request, form):
-        return redirect(f"{list_page}_change", form.record.id)
+    alike: list[tuple[uuid.UUID, str]] = []
+    if form.is_valid():
+        if "sure" not in request.POST:
+            alike = list(tracked.rules.alike(form.details()))
+        if not alike and _save(request, form):
+            return redirect(f"{list_page}_change", form.record.id)
     list_url = reverse(f"{list_page}_changelist")
     context = {
         "form": form,
         "adds": tracked.label,
+        "alike": alike,
+        "sure": bool(alike) or "sure" in request.POST,
+        "entity_type": tracked.entity_type,
         "heading": heading,
         "list_url": list_url,
         "back_url": list_url,

@@ -157,6 +157,11 @@ class Rules:
         """Refuse changes that can no longer be approved (``Judged.refuse``). ``among`` are all
         that would be approved together."""
 
+    def alike(self, details: Mapping[str, str]) -> "Iterable[tuple[uuid.UUID, str]]":
+        """Say which records may be the one that somebody is about to add, each in words: its id,
+        and what it is, the likest first. ``details``: what was typed, by field."""
+        return ()
+
     def remark(self, judged: "Sequence[Judged]") -> "Iterable[tuple[uuid.UUID, Flag, str]]":
         """Flag changes, by id, with a sentence for who decides; it stops nothing."""
         return ()

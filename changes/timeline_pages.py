@@ -161,7 +161,7 @@ def of_record(request: MemberRequest, entity_type: str, entity_id: uuid.UUID) ->
         "title": title,
         "label": tracked.label,
         "with_it": with_it,
-        "belongs_to": _belongs_to(tracked, its),
+        "belongs_to": _belongs_to_with_parents(tracked, its),
         "subject": ("record", entity_type, entity_id),
     }
     changes = timeline.of_record(request.member.school, entity_type, entity_id)
@@ -230,6 +230,19 @@ def _as_file(
     return HttpResponse(
         timeline.as_csv(told), "text/csv; charset=utf-8", headers={"Content-Disposition": name}
     )
+
+
+def _belongs_to_with_parents(
+    tracked: Tracked, its: ChangeQuerySet
+) -> list[tuple[str, str, uuid.UUID, str]]:
+    """The same, and what those cannot be without: the term of the class that a mark is of."""
+    found = _belongs_to(tracked, its)
+    for _, _, pk, entity_type in list(found):
+        parent = registry.get(entity_type)
+        required = {each.label for each in parent.required}
+        theirs = Change.objects.filter(entity_type=entity_type, entity_id=pk)
+        found += [each for each in _belongs_to(parent, theirs) if each[0] in required]
+    return found
 
 
 def _belongs_to(tracked: Tracked, its: ChangeQuerySet) -> list[tuple[str, str, uuid.UUID, str]]:

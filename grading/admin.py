@@ -1,7 +1,7 @@
 """Terms, classes, marks and what decisions left behind, for the office to look up."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -16,6 +16,7 @@ from accounts.models import Membership, School
 from accounts.office import OfficeAdmin
 from changes import naming, registry
 from changes.admin import TrackedAdmin, sorted_by_name
+from changes.plain import Plain
 from students.models import Student
 
 from . import (
@@ -110,6 +111,11 @@ class SectionAdmin(TrackedAdmin):
     ordering = ("-term__starts_on", "code", "id")
     readonly_fields = ("marks_until", "changed")
 
+    def names_of(self, rows: Iterable[Section]) -> dict[Any, str]:
+        some = list(rows)
+        titles = super().names_of(some)
+        return {row.pk: f"{titles[row.pk]}, {row.term}" for row in some}
+
     def get_urls(self) -> list[URLPattern]:
         guarded = self.admin_site.admin_view
         own = [
@@ -163,17 +169,34 @@ class SectionAdmin(TrackedAdmin):
 @admin.register(Enrollment)
 class EnrollmentAdmin(TrackedAdmin):
     heading = "Enrolments and marks"
-    list_display = ("student", "section", "status", "grade", "short_comment")
+    list_display = ("student", "section", "term", "status", "grade", "short_comment")
     list_display_links = ("student", "section")
     list_filter = ("status", "section__term")
-    list_select_related = ("student", "section")
+    list_select_related = ("student", "section__term")
     search_fields = (
         "student__family_name",
         "student__given_names",
         "=student__number",
         "section__code",
     )
-    ordering = ("section__code", "student__family_name", "student__given_names", "id")
+    found_by = ("student__family_name", "student__given_names", "section__code")
+    ordering = (
+        "-section__term__starts_on",
+        "section__code",
+        Plain("student__family_name"),
+        Plain("student__given_names"),
+        "id",
+    )
+    also_in_file = ("term",)
+
+    def names_of(self, rows: Iterable[Enrollment]) -> dict[Any, str]:
+        some = list(rows)
+        titles = super().names_of(some)
+        return {row.pk: f"{titles[row.pk]}, {row.section.term}" for row in some}
+
+    @admin.display(description="term", ordering="section__term__starts_on")
+    def term(self, row: Enrollment) -> str:
+        return str(row.section.term)
 
     def get_urls(self) -> list[URLPattern]:
         guarded = self.admin_site.admin_view
@@ -236,7 +259,13 @@ class RemarkAdmin(TrackedAdmin):
     list_filter = ("term",)
     list_select_related = ("student", "term")
     search_fields = ("student__family_name", "student__given_names", "=student__number")
-    ordering = ("-term__starts_on", "student__family_name", "student__given_names", "id")
+    found_by = ("student__family_name", "student__given_names")
+    ordering = (
+        "-term__starts_on",
+        Plain("student__family_name"),
+        Plain("student__given_names"),
+        "id",
+    )
 
     @admin.display(description="remark")
     def short_text(self, row: Remark) -> str:

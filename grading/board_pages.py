@@ -20,6 +20,7 @@ from django.views.decorators.http import require_safe
 from accounts.in_school import MemberRequest
 from accounts.models import OutboxMessage, User
 from accounts.posting import posted_or_back_to
+from changes.plain import plain
 
 from . import board, class_list, reminders
 from .board import Progress, State
@@ -68,7 +69,7 @@ class Filters(forms.Form):
         areas = {_area_key(each): _area(each) for each in classes}
         courses = {str(each.section.course_id): str(each.section.course) for each in classes}
         for name, found in (("teacher", teachers), ("area", areas), ("course", courses)):
-            choices = sorted(found.items(), key=lambda pair: (pair[1].casefold(), pair[0]))
+            choices = sorted(found.items(), key=lambda pair: (plain(pair[1]), pair[0]))
             self.fields[name].choices = [("", "all"), *choices]  # type: ignore[attr-defined]
 
     def chosen(self) -> list[Progress]:
@@ -265,10 +266,10 @@ def _heading(each: Progress, by: str) -> tuple[tuple[str, str], str]:
     if by == "course":
         label, key = str(each.section.course), str(each.section.course_id)
     elif by == "area":
-        return (_area(each).casefold(), ""), _area(each)
+        return (plain(_area(each)), ""), _area(each)
     else:
         label, key = _teacher(each), _teacher_key(each)
-    return (label.casefold(), key), label
+    return (plain(label), key), label
 
 
 def _teacher(each: Progress) -> str:

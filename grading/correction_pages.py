@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from accounts import substitute
 from accounts.in_school import MemberRequest
+from changes.plain import plain
 
 from . import correction_list, correction_states
 from .models import Enrollment, GradeCorrection, Section, Term
@@ -40,7 +41,7 @@ class Filters(forms.Form):
             pk__in=Enrollment.objects.filter(pk__in=corrected).values("section_id")
         ).order_by("code", "id")
         terms = Term.objects.filter(pk__in=sections.order_by().values("term_id"))
-        people = sorted(correction_list.people().items(), key=lambda each: each[1].casefold())
+        people = sorted(correction_list.people().items(), key=lambda each: plain(each[1]))
         for name, choices in (
             ("term", [(t.pk, t) for t in terms.order_by(F("starts_on").desc(nulls_last=True))]),
             ("section", [(s.pk, f"{s}, {s.term}") for s in sections.select_related("term")]),

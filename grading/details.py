@@ -16,6 +16,7 @@ from accounts.models import Membership
 from accounts.origin import Origin
 from changes import overlay, registry
 from changes.overlay import Cell, Record
+from changes.plain import plain
 from changes.propose import Draft, Saved, propose
 
 from .missing_pupil import key_of
@@ -191,7 +192,7 @@ def change_details(drafts: Sequence[Draft], *, by: Membership, origin: Origin, k
 
 
 def _sorted(names: Mapping[str, str]) -> dict[str, str]:
-    return dict(sorted(names.items(), key=lambda each: (each[1].casefold(), each[0])))
+    return dict(sorted(names.items(), key=lambda each: (plain(each[1]), each[0])))
 
 
 def _uuid(text: str) -> uuid.UUID | None:

@@ -32,7 +32,7 @@ from changes.registry import EXISTS, FALSE, TRUE
 from changes.revert import NothingToDo, PreviewChanged
 from changes.review import NotApproved
 
-from . import duplicates, not_the_same
+from . import duplicates, not_the_same, search
 from .duplicates import Pupil, Suspected
 
 ON_A_PAGE = 25
@@ -112,12 +112,13 @@ class Moved:
 
 @require_safe
 def listed(request: MemberRequest) -> HttpResponseBase:
-    """Pupils who wait and may be there already; with ``pupil`` all who may be that one; and the
-    merges that were made."""
+    """Pupils who wait and may be there already; with ``pupil`` all who may be that one, and any
+    other who is looked for; and the merges that were made."""
     form = forms.Form(request.GET)
     form.fields["pupil"] = forms.UUIDField(required=False)
     pupil_id = form.cleaned_data["pupil"] if form.is_valid() else None
     found = duplicates.suspected(pupil_id)
+    query = request.GET.get("q", "").replace("\x00", "")[: search.LONGEST]
     page = Paginator(found, ON_A_PAGE).get_page(request.GET.get("page"))
     ids = duplicates.ids_of(page) | ({pupil_id} if pupil_id else set())
     known = duplicates.pupils(ids)
@@ -129,6 +130,8 @@ def listed(request: MemberRequest) -> HttpResponseBase:
         "pairs": [_with_classes(each, known) for each in page],
         "rest_of_query": urlencode({"pupil": pupil_id}) if pupil_id else "",
         "pupil": known.get(pupil_id) if pupil_id else None,
+        "query": query,
+        "found": search.find(query, by=request.member, here={pupil_id}) if pupil_id else [],
         "merges": _with_names(merges),
     }
     return TemplateResponse(request, "grading/duplicates.html", context)
@@ -172,18 +175,11 @@ def _ask_whether_two(request: MemberRequest, one: Pupil, other: Pupil) -> HttpRe
         "back": ("Pupils twice", "admin:duplicates"),
         "back_to": f"{reverse('admin:merge')}?{urlencode(beside)}",
         "told": [then],
-        "listed": [_told_apart(one), _told_apart(other)],
+        "listed": [one.introduced, other.introduced],
         "asked": beside,
         "button": "They are two",
     }
     return TemplateResponse(request, "admin/sure.html", context)
-
-
-def _told_apart(pupil: Pupil) -> str:
-    born = pupil.details.get("birth_date")
-    classes = ", ".join(each.label for each in pupil.classes)
-    facts = [pupil.name, f"born {born}" if born else "", f"in {classes}" if classes else ""]
-    return ", ".join(filter(None, facts))
 
 
 def _merges() -> QuerySet[Any]:

@@ -10,6 +10,8 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
+from django.utils.dateparse import parse_date
+from django.utils.formats import date_format
 from rapidfuzz import fuzz, process
 
 from changes import naming
@@ -20,7 +22,13 @@ from students.models import Student
 
 from . import not_the_same
 from .models import Enrollment, NotTheSame, Section
-from .pupil_rules import ALIKE, MOST_LIKENESSES
+
+ALIKE = 85
+"""The least likeness of two names, of 100, at which they may be one pupil's."""
+
+MOST_LIKENESSES = 200
+"""New pupils up to which names are compared by likeness. More of them are a roster, which has
+numbers: then only equal names are told."""
 
 ALIKE_OF_ONE_AGE = 70
 """The least likeness of two names, of 100, where the date of birth is the same."""
@@ -75,6 +83,20 @@ class Pupil:
         names = (self.details.get("family_name"), self.details.get("given_names"))
         return ", ".join(name for name in names if name) or "(no name)"
 
+    @property
+    def introduced(self) -> str:
+        """Who it is, in a line: by the home group, or where there is none, by some classes."""
+        born = parse_date(self.details.get("birth_date", ""))
+        group = self.details.get("home_group", "")
+        some = ", ".join(each.label for each in self.classes[:FEW_CLASSES])
+        facts = (
+            self.name,
+            f"born {date_format(born, 'j F Y')}" if born else "",
+            group or (some and f"in {some}"),
+            "" if self.stands else "awaiting approval",
+        )
+        return ", ".join(filter(None, facts))
+
 
 def suspected(pupil_id: uuid.UUID | None = None) -> list[Suspected]:
     """Return the pupils who wait and may be there already, or wait twice, the oldest first, without
@@ -116,6 +138,29 @@ def suspected(pupil_id: uuid.UUID | None = None) -> list[Suspected]:
         return [pair for both, pair in found.items() if both not in noted]
     pairs = sorted(found, key=lambda both: (both in noted, -scores[both]))
     return [dataclasses.replace(found[both], noted=noted.get(both)) for both in pairs]
+
+
+FEW_CLASSES = 3
+MOST_LIKE = 5
+"""Pupils who are told to somebody who is about to add another one."""
+
+
+def like(details: Mapping[str, str]) -> list[tuple[uuid.UUID, str]]:
+    """Return the pupils, standing or waiting, who may be the one of these details, the likest
+    first: each with who it is, and why. Who has the same number is not asked about: two cannot."""
+    theirs = {name: value for name, value in details.items() if name != "number"}
+    name, known = _name(theirs), _standing() | _waiting()
+    if not name:
+        return []
+    names = {each: _name(its) for each, its in known.items()}
+    near = process.extract(
+        name, names, scorer=fuzz.ratio, score_cutoff=ALIKE_OF_ONE_AGE, limit=None
+    )
+    told = {pk: (_because(theirs, known[pk], score), score) for _, score, pk in near}
+    near_enough = [pk for pk, (because, _) in told.items() if because]
+    likest = sorted(near_enough, key=lambda pk: (-len(told[pk][0]), -told[pk][1]))[:MOST_LIKE]
+    found = pupils(likest)
+    return [(pk, f"{found[pk].introduced} ({', '.join(told[pk][0])})") for pk in likest]
 
 
 def pupils(ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Pupil]:

@@ -17,15 +17,9 @@ from changes.propose import Draft
 from changes.registry import Rules
 from students.models import Student
 
-from . import issuing, not_the_same, review_sheet, unusual_addresses
+from . import duplicates, issuing, not_the_same, review_sheet, unusual_addresses
 from .access import is_restricted, refuse_those_of
-
-ALIKE = 85
-"""The least likeness of two names, of 100, at which they may be one pupil's."""
-
-MOST_LIKENESSES = 200
-"""New pupils up to which names are compared by likeness. More of them are a roster, which has
-numbers: then only equal names are told."""
+from .duplicates import ALIKE, MOST_LIKENESSES
 
 NOT_YOUR_PUPIL = "In this school teachers change their own pupils only. Ask the office."
 
@@ -54,6 +48,9 @@ class PupilRules(Rules):
 
     def unusual(self, sent: Mapping[uuid.UUID, int]) -> Iterable[tuple[int, str]]:
         return unusual_addresses.unusual(sent)
+
+    def alike(self, details: Mapping[str, str]) -> Iterable[tuple[uuid.UUID, str]]:
+        return duplicates.like(details)
 
     def remark(self, judged: Sequence[Judged]) -> Iterable[tuple[uuid.UUID, Flag, str]]:
         new = {each.entity_id: each for each in judged if each.creates}

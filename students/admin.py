@@ -6,6 +6,7 @@ from django.urls import URLPattern, path
 from accounts.models import School
 from changes import registry
 from changes.admin import TrackedAdmin, sorted_by_name
+from changes.plain import Plain
 
 from . import disclosure_pages
 from .models import Programme, Student
@@ -27,7 +28,8 @@ class StudentAdmin(TrackedAdmin):
     list_display_links = ("family_name", "given_names")
     list_filter = ("year_level", "home_group", "programme")
     search_fields = ("family_name", "given_names", "=number", "email")
-    ordering = ("family_name", "given_names", "id")
+    found_by = ("family_name", "given_names")
+    ordering = (Plain("family_name"), Plain("given_names"), "id")
 
     def choices_of(self, field: registry.Field, school: School) -> dict[str, str]:
         if field.name == "programme":

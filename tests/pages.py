@@ -17,6 +17,7 @@ OUTSIDE_EVERY_SCHOOL = {
     "home",
     "switch_school",
     "healthz",
+    "favicon",
     "account_login",
     "signed_in_again",
     "account_inactive",

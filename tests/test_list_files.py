@@ -61,8 +61,16 @@ def test_a_list_of_marks_says_pupil_class_mark_and_the_whole_comment(office, peo
         people.stand(people.marks[0], "Sang well. " * 40, by=people.t1, field="comment")
         people.stand(people.marks[1], "AB", by=people.t1)
     heading, *rows = as_csv(office, MARKS)
-    assert heading == ["pupil", "section", "status", "mark", "comment", "roster id"]
-    assert rows[0] == ["Abbott, Ada", "BIO-2", "enrolled", "64.5", "Sang well. " * 40, ""]
+    assert heading == ["pupil", "section", "status", "mark", "comment", "roster id", "term"]
+    assert rows[0] == [
+        "Abbott, Ada",
+        "BIO-2",
+        "enrolled",
+        "64.5",
+        "Sang well. " * 40,
+        "",
+        "Autumn 2026",
+    ]
     assert [row[3] for row in as_xlsx(office, MARKS)[1:]] == [64.5, "AB", ""]
 
 

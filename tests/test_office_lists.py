@@ -3,14 +3,19 @@
 import re
 
 import pytest
+from django.db.models import Value
 from django.urls import reverse
 
 from accounts import freezing
 from accounts.in_school import enter
-from accounts.models import AuditLog
+from accounts.models import AuditLog, School
 from changes.models import Change, Decision
+from changes.plain import Plain, plain
+from changes.propose import creation
 from grading.models import CourseChangeHistory
+from students.models import Student
 from tests.cast import only
+from tests.pages import Browser, form_of
 
 
 @pytest.fixture
@@ -100,3 +105,99 @@ def test_records_of_the_ledger_are_read_in_words_and_not_by_the_names_of_columns
     assert "<dt>From the address</dt>" in said["changes_changeset"]
     assert "Typed by" in said["changes_decision"]
     assert "field_name=room_id" in listed
+
+
+def named(people, *names):
+    """Add pupils as the office, and return their ids."""
+    made = []
+    with enter(people.school):
+        for family, given in names:
+            drafts = creation("student", {"family_name": family, "given_names": given})
+            people.a.enters(drafts, whole=True)
+            made.append(drafts[0].entity_id)
+    return made
+
+
+def test_names_are_sorted_and_found_as_people_do_whatever_accents_they_bear(office, people):
+    named(people, ("Öberg", "Åke"), ("Müller", "Zoë"), ("Łuć", "Jan"), ("Zander", "Al"))
+    at = reverse("admin:students_student_changelist")
+
+    def listed(**asked):
+        rows = office.get(at, asked).context["cl"].result_list
+        return [row.called for row in rows]
+
+    everybody = listed()
+    assert everybody == sorted(everybody, key=plain)
+    assert everybody[-4:] == ["Łuć, Jan", "Müller, Zoë", "Öberg, Åke", "Zander, Al"]
+    assert listed(o="-0")[0] == "Zander, Al", listed(o="-0")
+    for typed, found in (
+        ("muller", "Müller, Zoë"),
+        ("Ake Oberg", "Öberg, Åke"),
+        ("luc", "Łuć, Jan"),
+    ):
+        assert listed(q=typed) == [found]
+    assert listed(q="Müller, Zoë") == ["Müller, Zoë"]
+    assert listed(q="muller al") == []
+
+
+def test_a_text_is_as_plain_in_the_database_as_in_python(people):
+    for text in (
+        "Åke ÖÉ",
+        "ŁUĆ",
+        "Øre Æble",
+        "Þór",
+        "ASCII Only",
+        "Straße",
+        "Ngô Đình",
+        "",
+        "中 文",
+    ):
+        said = School.objects.annotate(said=Plain(Value(text))).values_list("said", flat=True)
+        assert said.first() == plain(text), text
+
+
+def test_who_adds_a_pupil_is_asked_whether_it_is_one_who_is_there(office, people):
+    add = reverse("admin:students_student_add")
+    asked = Browser(people.a)
+    typed = {"family_name": "Abbot", "given_names": "Ada"}
+    form = form_of(asked.get(add).content.decode(), "")
+    page = asked.send(add, form | typed).content.decode()
+    assert "Is it one of these?" in page
+    assert re.search(r"Abbott, Ada, in BIO-2[^<]*\(nearly the same name", page), page[-2500:]
+    with enter(people.school):
+        assert not Student.objects.filter(family_name="Abbot").exists()
+    done = asked.send(add, form_of(page, "") | typed)
+    assert done.status_code == 302
+    with enter(people.school):
+        assert Student.objects.filter(family_name="Abbot").exists()
+    other = {"family_name": "Quite", "given_names": "Different"}
+    assert asked.send(add, form_of(asked.get(add).content.decode(), "") | other).status_code == 302
+
+
+def test_a_pupil_is_merged_with_any_other_from_their_own_record(office, people):
+    (again,) = named(people, ("Nobody", "Like"))
+    record = office.get(reverse("admin:students_student_change", args=[again])).content.decode()
+    at = f"{reverse('admin:duplicates')}?pupil={again}"
+    assert f'href="{at}"' in record
+    found = office.get(f"{at}&q=abbott").content.decode()
+    assert f"?keep={again}&amp;other={people.students[0]}" in found
+    assert "Nobody else found for" in office.get(f"{at}&q=zzzz").content.decode()
+
+
+def test_classes_and_places_name_their_term(office, people):
+    with enter(people.school):
+        enrollment = people.marks[0]
+    for name, pk in (("section", people.section), ("enrollment", enrollment)):
+        page = office.get(reverse(f"admin:grading_{name}_change", args=[pk])).content.decode()
+        assert re.search(r"<h1>[^<]*BIO-2, Autumn 2026</h1>", page), name
+    listed = office.get(reverse("admin:grading_enrollment_changelist")).content.decode()
+    assert re.search(r'data-label="Term"[^>]*>Autumn 2026<', listed)
+    file = office.get(reverse("admin:grading_enrollment_csv")).content.decode("utf-8-sig")
+    assert file.partition("\r\n")[0].endswith(",term")
+    assert ",Autumn 2026\r\n" in file
+    told = office.get(reverse("admin:timeline", args=["enrollment", enrollment])).content.decode()
+    assert re.search(r"Term: <a[^>]*>Autumn 2026</a>", told)
+
+
+def test_the_icon_is_found_where_a_browser_looks_by_itself(client):
+    assert client.get("/favicon.ico").url.endswith(".svg")
