@@ -5,6 +5,7 @@ import json
 import random
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Sequence
 
@@ -31,10 +32,10 @@ import json, time, django
 django.setup()
 from benchmarks import memory
 from django.core.management import call_command
-start = time.perf_counter()
+start, before = time.perf_counter(), time.process_time()
 call_command("work", once=True, stdout=open("/dev/null", "w"))
-took = time.perf_counter() - start
-print(json.dumps([took, memory.peak()]))
+took, processor = time.perf_counter() - start, time.process_time() - before
+print(json.dumps([took, processor, memory.peak()]))
 """
 
 
@@ -48,13 +49,16 @@ def measure(small: bool) -> Section:
         pupils = furnish(its, sum(sizes))
     made: dict[int, float] = {}
     bound: dict[int, float] = {}
+    processor: dict[int, tuple[float, float]] = {}
     for size in sizes:
         progress(f"making {size} cards")
         run = ask(its, [pupils.pop() for _ in range(size)])  # each time of others: none holds
-        made[size], megabytes = work()
+        made[size], making, megabytes = work()
         section.memory.note(_worker(size), megabytes)
+        before = time.process_time()
         with section.memory.during(_binder(size)):
             bound[size] = timed(functools.partial(bind, its, run, size))
+        processor[size] = making / size, (time.process_time() - before) / size
     section.says(
         f"Each card has {COURSES} courses, each with a mark and a comment of {len(COMMENT)} "
         "characters, all of them different. The worker prints them, takes a digest of each and "
@@ -76,7 +80,12 @@ def measure(small: bool) -> Section:
     )
     few, many = sizes
     each = 1000 * (made[many] + bound[many]) / many
-    section.goals.append(Goal(f"making and binding {many} cards, each", each, 10, "ms"))
+    making, binding = (1000 * its for its in processor[many])
+    limit = (
+        f"of a processor, {making:.1f} ms to make each, on as many as there are, and {binding:.1f} "
+        "ms to bind it, on one"
+    )
+    section.goals.append(Goal(f"making and binding {many} cards, each", each, 10, "ms", limit))
     if section.memory:
         for who, what in ((_worker, "making"), (_binder, "binding")):
             more = section.memory[who(many)] / section.memory[who(few)]
@@ -144,14 +153,14 @@ def ask(its: school.Measured, pupils: Sequence[uuid.UUID]) -> CardRun:
         return card_runs.ask(scope, term, by=its.office, origin=Origin())
 
 
-def work() -> tuple[float, float | None]:
-    """Let a worker do what waits; return its time in seconds, and its memory in megabytes where
-    that is known."""
+def work() -> tuple[float, float, float | None]:
+    """Let a worker do what waits; return its time in seconds, that of processors, and its memory in
+    megabytes where that is known."""
     done = subprocess.run(
         [sys.executable, "-c", WORKER], check=True, capture_output=True, text=True
     )
-    took, memory = json.loads(done.stdout.splitlines()[-1])
-    return took, memory
+    took, processor, memory = json.loads(done.stdout.splitlines()[-1])
+    return took, processor, memory
 
 
 def bind(its: school.Measured, run: CardRun, count: int) -> None:
