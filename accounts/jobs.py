@@ -6,5 +6,6 @@ from . import outbox
 from .models import School
 
 JOBS: list[Callable[[School], bool]] = [outbox.send_next]
-"""Each does one short piece of work for a school, in a transaction of its own, and returns whether
-there was any. An app adds its own when it is ready."""
+"""Each does one piece of work for a school, in a transaction of its own, and returns whether there
+was any. An app adds its own when it is ready. A piece is short, for whatever waits behind it, but
+for a roster: a large one takes minutes, while a second worker sends the mail."""

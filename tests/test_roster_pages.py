@@ -4,6 +4,7 @@ import csv
 import datetime as dt
 import io
 import re
+import struct
 import uuid
 import zipfile
 
@@ -203,6 +204,10 @@ def test_a_zip_bomb_and_what_is_no_zip_are_refused(office, people):
                     stream.write(b"0" * 1024 * 1024)
     page = uploaded(office, people, SimpleUploadedFile("b.zip", bomb.getvalue()))
     assert "unpacked it would be 300 MB, more than the 256 MB that are read" in text_of(page)
+    directory = b"PK\1\2".ljust(50, b"\0") * 30_000
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 30_000, 30_000, len(directory), 0, 0)
+    crowd = SimpleUploadedFile("c.zip", directory + end)
+    assert "the zip holds thousands of other files" in text_of(uploaded(office, people, crowd))
     page = uploaded(office, people, SimpleUploadedFile("x.zip", b"PK no"))
     assert "this is neither a folder nor a sound zip file" in text_of(page)
     page = post(office, people, "upload/", file=SimpleUploadedFile("x.exe", b"MZ"))

@@ -1,10 +1,12 @@
 """Opening a delivery: a folder or a zip, nothing of which is ever written to disk.
 
-A zip is a stranger's file. What it would unpack to is added up from its directory and capped before
-the first byte is unpacked; `zipfile` itself stops at the size that the directory promised, so a
-directory that lies is caught by the checksum. Names in a zip are compared, never used as paths.
+A zip is a stranger's file. Its directory is capped before it is read; what it would unpack to is
+added up from there and capped before the first byte is unpacked; `zipfile` itself stops at the size
+that the directory promised, so a directory that lies is caught by the checksum. Names in a zip are
+compared, never used as paths.
 """
 
+import io
 import stat
 import struct
 import zipfile
@@ -19,6 +21,10 @@ from grading.oneroster.problems import FILES_IN_ORDER, Problems
 
 MAX_BYTES = 256 * 1024 * 1024
 """Unpacked size of all files together; 100,000 pupils with six marks each need a quarter of it."""
+
+MAX_DIRECTORY = 1024 * 1024
+"""Bytes of a zip's directory: some 10,000 files, of which a delivery has twelve. `zipfile` makes an
+object of each before anybody can look, 300 MB of them of a directory of 31 MB."""
 
 NO_ZIP = (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, struct.error)
 """What opening a zip raises when it is none, or of a kind that nobody sends."""
@@ -47,14 +53,15 @@ def open_delivery(
     BadRoster when that is impossible or unwise."""
     with ExitStack() as stack:
         try:
+            if file is None and path.is_file():
+                file = stack.enter_context(path.open("rb"))
             if file is not None:
+                if _directory_size(file) > MAX_DIRECTORY:
+                    _refuse(problems, path.name, "the zip holds thousands of other files")
                 archive = stack.enter_context(zipfile.ZipFile(file))
                 delivery = _zip(path.name, archive, problems)
             elif path.is_dir():
                 delivery = _folder(path, problems)
-            elif path.is_file():
-                archive = stack.enter_context(zipfile.ZipFile(path))
-                delivery = _zip(path.name, archive, problems)
             else:
                 _refuse(problems, path.name, "there is no such folder or zip file")
         except NO_ZIP:
@@ -77,6 +84,23 @@ def _folder(path: Path, problems: Problems) -> Delivery:
     _cap(path.name, sum(sizes.values()), problems)
     names = frozenset(sizes) | {entry.name for entry in path.glob("*.csv")}
     return Delivery(path.name, names, lambda name: (path / name).open("rb"))
+
+
+def _directory_size(file: BinaryIO) -> int:
+    """Return how large a zip says that its directory is, 0 if it says nothing. Looked for where
+    `zipfile` looks. Source of the layout: PKWARE's APPNOTE.TXT, 4.3.14 to 4.3.16."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - 22 - 0xFFFF - 76))  # the longest comment; both records of zip64
+    tail = file.read()
+    file.seek(0)
+    end = len(tail) - 22
+    if end < 0 or not (tail[end:].startswith(b"PK\5\6") and tail.endswith(b"\0\0")):
+        end = tail.rfind(b"PK\5\6")
+    if end < 0 or len(tail) < end + 22:
+        return 0
+    if end >= 76 and tail[end - 20 : end].startswith(b"PK\6\7"):
+        return int.from_bytes(tail[end - 36 : end - 28], "little")
+    return int.from_bytes(tail[end + 12 : end + 16], "little")
 
 
 def _zip(zip_name: str, archive: zipfile.ZipFile, problems: Problems) -> Delivery:

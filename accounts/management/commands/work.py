@@ -20,7 +20,10 @@ IN_A_ROW = 100  # of each job of one school before the next has its turn
 
 
 class Command(BaseCommand):
-    help = "Does what waits: messages, report cards; until SIGTERM. Several may run at once."
+    help = (
+        "Does what waits: messages, report cards, rosters; until SIGTERM. Several may run at once: "
+        "with two, a large roster does not hold up the mail."
+    )
 
     stopping = False
 
