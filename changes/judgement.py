@@ -127,7 +127,8 @@ def load_waiting(
 ) -> list[Judged]:
     """Return all that waits and can be decided on, or what does of one author, in the order of
     submission. What is held is not among it."""
-    which = "c.status = 'provisional' and c.kind = 'value'"
+    # What was typed over again is most of what is provisional: it is not even fetched.
+    which = "c.status = 'provisional' and c.kind = 'value' and later.id is null"
     if author_id:
         which += " and c.author_id = %(author)s"
     found = _read(which, {"author": author_id}, school=school, by=by)
