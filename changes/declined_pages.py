@@ -31,7 +31,8 @@ class Why(forms.Form):
 
     reason = forms.CharField(
         max_length=2000,
-        label="Why (may stay empty)",
+        label="Why",
+        help_text="May stay empty.",
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
     )

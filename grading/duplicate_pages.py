@@ -64,7 +64,8 @@ class ConfirmedUndoing(Confirmed):
     """The same for what gives back, and takes nothing away: it may go without a reason."""
 
     reason = forms.CharField(
-        label="Why (may stay empty)",
+        label="Why",
+        help_text="May stay empty.",
         max_length=2000,
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
@@ -340,7 +341,7 @@ def _compare(
         "classes": _classes(keep, other, merged),
         "has_choice": bool(merged and any(pair.differs for pair in merged.pairs)),
         "shown": _choices(sent),
-        "approved": queue.lines_of(merged.done) if merged else [],
+        "approved": _settled(queue.lines_of(merged.done)) if merged else [],
         "second_person": queue.lines_of(merged.second_person) if merged else [],
         "keeps_waiting": _keeps_waiting(request, keep, other, merged),
         "confirmed": confirmed
@@ -510,8 +511,12 @@ def _unmerge(
 
 
 def _decided(school: School, changes: QuerySet[Change]) -> list[queue.Line]:
-    """Return lines for what was decided: what was in question then is in question no more."""
-    lines = queue.lines(school, list(changes.values_list("pk", flat=True)))
+    """Return lines for what was decided."""
+    return _settled(queue.lines(school, list(changes.values_list("pk", flat=True))))
+
+
+def _settled(lines: Iterable[queue.Line]) -> list[queue.Line]:
+    """Return lines without what is in question: the merge answers it."""
     return [dataclasses.replace(line, sides=()) for line in lines]
 
 

@@ -244,6 +244,7 @@ def test_one_decision_makes_them_one_and_another_parts_them_again(twice):
     listed = page.partition("Is approved with it")[2].partition("</table>")[0]
     assert "Achterberg, Imani" in listed
     assert "BIO-9" in listed
+    assert "Stands now" not in listed
     done = merges(browser, page)
     with enter(people.school):
         decision = Decision.objects.get(kind="merge")
@@ -253,6 +254,7 @@ def test_one_decision_makes_them_one_and_another_parts_them_again(twice):
         assert people.is_equal()
     told = browser.get(done.url).content.decode()
     assert "Achtenberg, Imani" in told
+    assert "Stands now" not in told
     assert reverse("admin:unmerge", args=[decision.number]) in told
     assert f'href="{done.url}"' in browser.get(LIST).content.decode()
     # Another person of the office undoes it.
