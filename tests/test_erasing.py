@@ -13,10 +13,11 @@ from accounts.in_school import enter
 from accounts.models import AuditLog, User
 from changes import chain, erasure, projector
 from changes.models import Change, Decision
-from grading import card_runs, card_scope
+from grading import card_files, card_runs, card_scope
 from grading.models import Enrollment, GradeCorrection, IssuedCard, Term
 from students.erasure import words_of
 from students.models import Student
+from tests import pdf
 from tests.cast import SATURDAY_NIGHT, only
 
 ORDER = {"ordered_by": "Judge Dredge", "why": "Art. 17 GDPR"}
@@ -219,13 +220,16 @@ def test_the_report_cards_of_an_erased_pupil_are_emptied_and_those_of_others_kep
         term = Term.objects.get(pk=people.term)
         scope = card_scope.find("school", term)
         by = {"by": people.a.member, "origin": people.a.origin()}
-        card_runs.ask(scope, term, with_blanks=True, **by)
+        run = card_runs.ask(scope, term, with_blanks=True, **by)
     while card_runs.make_next(people.school):
         pass
     erase(school="hill", pupil="101")
     with enter(people.school):
         (ada,) = IssuedCard.objects.filter(pupil_id=people.students[0])
         (ben,) = IssuedCard.objects.filter(pupil_id=people.students[1])
+        rest = card_files.made(run)
+        assert pdf.types_of(b"".join(card_files.bound(rest, title="Cards"))).count("H1") == 2
+    assert [row.pupil for row in rest] == ["Ben Brown", "Cleo Carter"]
     assert (bytes(ada.file), ada.said, ada.pupil) == (b"", {}, erasure.ERASED)
     assert (bytes(ben.file)[:4], ben.pupil) == (b"%PDF", "Ben Brown")
     assert found("Abbott") == []
