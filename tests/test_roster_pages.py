@@ -349,14 +349,17 @@ def test_an_upload_is_no_other_schools(upload, client, people):
     assert client.get(page.request["PATH_INFO"]).status_code == 404
 
 
-def test_looking_at_more_records_costs_no_more_queries(upload, office):
+def test_looking_at_more_records_and_listing_more_uploads_cost_no_more_queries(upload, office):
     def queries(pupils):
         more = [f"x{i},true,s1,student,Ana,Li{i},," for i in range(pupils)]
-        page = upload(plus("users.csv", *more))
-        with CaptureQueriesContext(connection) as captured:
-            assert office.get(page.request["PATH_INFO"]).status_code == 200
-        return len(captured)
+        with CaptureQueriesContext(connection) as looked:
+            page = upload(plus("users.csv", *more))
+        assert f"{pupils + 2} pupils new" in text_of(page)
+        with CaptureQueriesContext(connection) as listed:
+            assert office.get(START).status_code == 200
+        return len(looked), len(listed)
 
+    queries(1)  # what is asked once
     assert queries(2) == queries(150)
 
 
