@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from changes.models import Change
 from tests.cast import PASSWORD
@@ -157,8 +157,14 @@ def test_signing_in_again_happens_without_leaving_the_page(site, sheet):
     sheet.keyboard.press("Enter")
     expect(sheet.get_by_text("do not belong together")).to_be_visible()
     sheet.get_by_label("Password").fill(PASSWORD)
+    held: list[Route] = []
+    # What waits is saved at once, and then the page says no more of it: not before it was read.
+    sheet.route(CELL, lambda route: held.append(route))  # noqa: PLW0108 - it is marked by playwright
     sheet.keyboard.press("Enter")
     expect(sheet.get_by_text("You are signed in again")).to_be_visible()
+    for each in held:
+        each.continue_()
+    sheet.unroute(CELL)
     expect(answer(sheet, ADA)).to_contain_text("awaiting approval")
     expect(answer(sheet, ADA, "Comment")).to_contain_text("awaiting approval")
     unsaved(sheet, 0)
