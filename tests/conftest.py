@@ -29,7 +29,7 @@ from pytest_django.live_server_helper import LiveServer
 import chromium
 from accounts.in_school import enter
 from accounts.models import School
-from tests import cast
+from tests import accessibility, cast, kept_contexts
 
 # Playwright leaves an event loop running in this thread, for the rest of the session; Django would
 # refuse the database there.
@@ -206,7 +206,14 @@ def browser_type_launch_args() -> dict[str, Any]:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    return {"executable_path": path, "args": chromium.ARGUMENTS}
+    return {"executable_path": path, "args": chromium.ARGUMENTS + kept_contexts.ARGUMENTS}
+
+
+@pytest.fixture
+def context(browser: Any, browser_context_args: dict[str, Any]) -> Iterator[Any]:
+    """As pytest-playwright's, and not made anew for each test."""
+    with kept_contexts.lend(browser, **browser_context_args) as lent:
+        yield lent
 
 
 @pytest.fixture
@@ -269,9 +276,21 @@ def site(own_cast: cast.Cast, settings: Any) -> Iterator[Site]:
 
 
 @pytest.fixture
+def phone(browser: Any) -> Iterator[Any]:
+    """A page on a phone in the dark, for ``accessibility.objections``."""
+    with accessibility.phone_in_the_dark(browser) as page:
+        yield page
+
+
+@pytest.fixture
 def complaints(page: Any) -> list[str]:
-    """What the browser complains of: scripts, the content policy. (It also calls each refusal an
-    error, as "Failed to load resource"; those are meant.)"""
+    """What the browser complains of: scripts, the content policy."""
+    return complaints_of(page)
+
+
+def complaints_of(page: Any) -> list[str]:
+    """Return a list that grows with what the browser complains of on a page. (It also calls each
+    refusal an error, as "Failed to load resource"; those are meant.)"""
     found: list[str] = []
     page.on(
         "console",

@@ -6,14 +6,15 @@ import io
 
 import pytest
 from django.core.management import call_command
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Page, expect
 
 from accounts import audit
 from accounts.models import AuditLog
 from accounts.origin import Origin
 from changes.propose import propose
+from tests.accessibility import objections
 from tests.cast import MONDAY, SATURDAY_NIGHT, typed
-from tests.test_office_in_browser import reach, refused_by_axe, wider_than_the_page
+from tests.test_office_in_browser import reach
 
 pytestmark = pytest.mark.browser
 
@@ -95,16 +96,10 @@ def test_saturday_night_is_seen_frozen_reverted_told_and_lifted_by_the_keyboard(
     assert complaints == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
-    night, browser: Browser, width, scheme
-):
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(night, phone: Page):
     people = night.people
-    page = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme
-    ).new_page()
     account = people.v.user.pk
-    night.enter(page, people.a, "/office/")
+    night.enter(phone, people.a, "/office/")
     found = {}
     for name, at in (
         ("activity", f"activity/{account}/"),
@@ -113,9 +108,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
         ("form", f"revert/?about={people.section}&session=night"),
         ("preview", f"revert/preview/?account={account}&how=typed&session=night"),
     ):
-        page.goto(f"{night.url}/office/{at}")
-        if complaint := refused_by_axe(page):
+        phone.goto(f"{night.url}/office/{at}")
+        if complaint := objections(phone):
             found[name] = complaint
-        if wider_than_the_page(page):
-            found[f"{name} is too wide"] = page.evaluate("document.documentElement.scrollWidth")
     assert found == {}

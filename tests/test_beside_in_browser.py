@@ -175,13 +175,16 @@ def test_a_comment_s_field_grows_with_its_text(sheet):
     assert comment(sheet, ADA).bounding_box()["height"] > before * 2
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_panel_is_accessible(sheet, scheme):
-    sheet.emulate_media(color_scheme=scheme)
+def test_the_panel_is_accessible(sheet):
+    def look() -> None:
+        for scheme in ("light", "dark"):
+            sheet.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            assert Axe().run(sheet).response["violations"] == []
+
     comment(sheet, ADA).fill("x" * 1999)
     sheet.keyboard.press("F4")
     expect(sheet.get_by_role("button", name="Insert").first).to_be_focused()
-    assert Axe().run(sheet).response["violations"] == []
+    look()
     sheet.keyboard.press("Escape")
     expect(sheet.get_by_text("1999 of 2000 characters")).to_be_visible()
-    assert Axe().run(sheet).response["violations"] == []
+    look()

@@ -6,7 +6,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from accounts.in_school import enter
 from accounts.models import School, User
@@ -15,9 +15,10 @@ from changes.projector import verify
 from grading.models import Enrollment
 from grading.sample.make import make
 from students.models import Student
+from tests.accessibility import objections
 from tests.cast import PASSWORD
 from tests.test_duplicates import missed_twice
-from tests.test_office_in_browser import reach, refused_by_axe, wider_than_the_page
+from tests.test_office_in_browser import reach
 
 pytestmark = pytest.mark.browser
 
@@ -99,21 +100,14 @@ def test_what_is_chosen_between_two_marks_is_shown_again_and_then_done(
     assert complaints == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
-    twice, browser: Browser, width, scheme
-):
-    page = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme
-    ).new_page()
+def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(twice, phone: Page):
+    page = phone
     people = twice.people
     found = {}
 
     def look(name):
-        if complaint := refused_by_axe(page):
+        if complaint := objections(page):
             found[name] = complaint
-        if wider_than_the_page(page):
-            found[f"{name} is too wide"] = page.evaluate("document.documentElement.scrollWidth")
 
     twice.enter(page, people.a, "/office/grading/enrollment/duplicates/")
     look("list")
@@ -131,5 +125,4 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
     look("undo")
     page.goto(f"{twice.url}/office/grading/enrollment/duplicates/")
     look("list of merges")
-    page.context.close()
     assert found == {}

@@ -4,8 +4,9 @@ saved, what was typed stays in both, and is sent once the account is unfrozen.""
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.accessibility import objections
 from tests.test_nothing_lost import ADA, BEN, mark, proposed, sheet_of, types, unsaved
-from tests.test_office_in_browser import reach, refused_by_axe, wider_than_the_page
+from tests.test_office_in_browser import reach
 
 pytestmark = pytest.mark.browser
 
@@ -55,21 +56,17 @@ def test_two_open_tabs_keep_what_is_typed_and_send_it_when_the_account_is_unfroz
     assert complaints == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_axe_finds_nothing_on_the_pages_of_a_frozen_account(site, browser, width, scheme):
+def test_axe_finds_nothing_on_the_pages_of_a_frozen_account(site, phone: Page):
     people = site.people
     with site.inside():
         people.t1.types(people.marks[0], "70")
         people.t2.types(people.marks[0], "71")
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page = context.new_page()
+    page = phone
     found = {}
 
     def look(name: str) -> None:
-        if complaint := refused_by_axe(page):
+        if complaint := objections(page):
             found[name] = complaint
-        if wider_than_the_page(page):
-            found[f"{name} is too wide"] = page.evaluate("document.documentElement.scrollWidth")
 
     site.enter(page, people.a, person_page(site))
     look("person")
@@ -80,12 +77,11 @@ def test_axe_finds_nothing_on_the_pages_of_a_frozen_account(site, browser, width
     look("queue")
     page.goto(f"{site.url}/office/review/of/section-{people.section}/{people.t1.user.pk}/")
     look("held sheet")
-    context.clear_cookies()
+    page.context.clear_cookies()
     page.goto(f"{site.url}/sign-in/")
     page.fill("[name=login]", people.t1.user.email)
     page.fill("[name=password]", "correct-horse-battery")
     page.press("[name=password]", "Enter")
     expect(page.get_by_text(FROZEN)).to_be_visible()
     look("refused sign-in")
-    context.close()
     assert not found, "\n".join(f"{name}: {what}" for name, what in found.items())

@@ -4,15 +4,16 @@ scripts, and as axe judges them."""
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from changes.models import Change, Decision
 from grading import card_runs, card_scope
 from grading.models import Enrollment, Term
 from students.models import Programme
+from tests.accessibility import objections
 from tests.cast import SATURDAY_NIGHT, only, typed
 from tests.pages import more_pupils
+from tests.test_pages_in_browser import second_browser
 
 pytestmark = pytest.mark.browser
 
@@ -61,31 +62,14 @@ def reach(page: Page, name: str | re.Pattern[str], role: str = "button") -> None
     pytest.fail(f"{name} is not reached by the keyboard")
 
 
-def refused_by_axe(page: Page) -> str:
-    results = Axe().run(page)
-    return results.generate_report() if results.violations_count else ""
-
-
-def wider_than_the_page(page: Page) -> bool:
-    root = "document.documentElement"
-    return page.evaluate(f"{root}.scrollWidth > {root}.clientWidth")
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
-    busy, browser: Browser, width, scheme
-):
-    page = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme
-    ).new_page()
+def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(busy, phone: Page):
+    page = phone
     busy.enter(page, busy.people.a, "/office/")
     found = {}
 
     def look(name):
-        if complaint := refused_by_axe(page):
+        if complaint := objections(page):
             found[name] = complaint
-        if wider_than_the_page(page):
-            found[f"{name} is too wide"] = page.evaluate("document.documentElement.scrollWidth")
 
     look("start")
     page.goto(f"{busy.url}/office/grading/coursechangehistory/report/")
@@ -178,7 +162,6 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(
     page.get_by_role("link", name="Edit").click()
     expect(page.get_by_role("heading", name="Edit BIO-2")).to_be_visible()
     look("editing a record")
-    page.context.close()
     assert not found, "\n".join(f"{name}: {what}" for name, what in found.items())
 
 
@@ -233,16 +216,15 @@ def test_a_sheet_is_decided_row_by_row_with_a_few_keys(busy, page: Page, complai
 def test_an_ordinary_sheet_is_one_click_also_without_scripts(busy, browser: Browser):
     with busy.inside():
         mine = only(busy.people.t1.types(busy.people.marks[1], "Ben tries.", field="comment"))
-    page = browser.new_context(java_script_enabled=False).new_page()
-    busy.enter(page, busy.people.a, sheet_of(busy, busy.people.t1))
-    page.get_by_role("button", name="Approve the 1 ordinary").click()
-    expect(page.get_by_text(re.compile(r"Approved: 1 change, decision \d+"))).to_be_visible()
-    page.get_by_role("link", name="flagged ones stay: look at just these").click()
-    expect(page.get_by_role("checkbox", name="Dean, Dora, new enrolment")).to_be_visible()
-    with busy.inside():
-        mine.refresh_from_db()
-        assert mine.status == "approved"
-    page.context.close()
+    with second_browser(browser, java_script_enabled=False) as page:
+        busy.enter(page, busy.people.a, sheet_of(busy, busy.people.t1))
+        page.get_by_role("button", name="Approve the 1 ordinary").click()
+        expect(page.get_by_text(re.compile(r"Approved: 1 change, decision \d+"))).to_be_visible()
+        page.get_by_role("link", name="flagged ones stay: look at just these").click()
+        expect(page.get_by_role("checkbox", name="Dean, Dora, new enrolment")).to_be_visible()
+        with busy.inside():
+            mine.refresh_from_db()
+            assert mine.status == "approved"
 
 
 def test_reverting_an_evening_and_lifting_it_with_the_keyboard_alone(busy, page: Page, complaints):
@@ -353,12 +335,11 @@ def test_what_cannot_be_approved_as_it_is_is_resolved_and_approved(busy, page: P
 
 
 def test_everything_works_without_scripts(busy, browser: Browser):
-    page = browser.new_context(java_script_enabled=False).new_page()
-    busy.enter(page, busy.people.a, "/office/review/")
-    page.get_by_role("link", name="BIO-2 Biology, Autumn 2026 by V Sweet", exact=True).click()
-    page.get_by_role("checkbox", name="Brown, Ben").check()
-    page.get_by_role("button", name="Decline ticked").click()
-    page.get_by_label("Why").fill("she never typed this")
-    page.get_by_role("button", name="Decline", exact=True).click()
-    expect(page.get_by_text(re.compile(r"Declined: 1 change"))).to_be_visible()
-    page.context.close()
+    with second_browser(browser, java_script_enabled=False) as page:
+        busy.enter(page, busy.people.a, "/office/review/")
+        page.get_by_role("link", name="BIO-2 Biology, Autumn 2026 by V Sweet", exact=True).click()
+        page.get_by_role("checkbox", name="Brown, Ben").check()
+        page.get_by_role("button", name="Decline ticked").click()
+        page.get_by_label("Why").fill("she never typed this")
+        page.get_by_role("button", name="Decline", exact=True).click()
+        expect(page.get_by_text(re.compile(r"Declined: 1 change"))).to_be_visible()
