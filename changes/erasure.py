@@ -83,7 +83,7 @@ def erase_record(
     records = with_dependents(entity_type, entity_id)
     changes = Change.objects.filter(entity_id__among={one for _, one in records})
     with _without_guards(), _erasing(school, ordered_by, why, entity_id) as act:
-        touched = [(kind, one, EXISTS) for kind, one in records]
+        touched: list[Cell] = [(kind, one, EXISTS) for kind, one in records]
         act.exclude(list(changes.values_list("pk", flat=True)))
         erased.changes = changes.update(value=None, old_value=None, refers_to=None, salt=None)
         for tracked in registry.in_order():
