@@ -2,6 +2,7 @@
 
 PORT ?= 8000
 ARGS ?=
+WORKERS ?= 2
 KILLS ?= 200
 SEEDS ?= 50
 FIRST ?= 0
@@ -28,8 +29,8 @@ demo: environment ## serve the sample school on http://127.0.0.1:8000 (PORT=8001
 demo-reset: environment ## forget the demo's data and start it afresh
 	@exec $(RUN) tools/demo.py --port "$(PORT)" --reset
 
-test: environment ## run the tests, two at a time (ARGS="tests/test_x.py -k y" for some of them)
-	@exec $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses 2 --dist worksteal $(ARGS)
+test: environment ## run the tests, WORKERS=2 at a time (ARGS="tests/test_x.py -k y" for some of them)
+	@exec $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses "$(WORKERS)" --dist worksteal $(ARGS)
 
 soak: environment ## play SEEDS=50 times twenty random schools, and twenty windows, beside the model, from the seed FIRST=0 on
 	@exec env LEDGER_SCHOOLS=20 LEDGER_SEEDS="$(SEEDS)" LEDGER_WINDOWS="$$((20 * $(SEEDS)))" LEDGER_FIRST="$(FIRST)" $(WITH_POSTGRES) $(RUN) -m pytest --numprocesses 2 --dist load -q tests/test_model.py tests/test_any_window.py $(ARGS)
