@@ -11,9 +11,10 @@ from playwright.sync_api import Page, expect
 from accounts import audit
 from accounts.models import AuditLog
 from accounts.origin import Origin
+from changes import revert_pages
 from changes.propose import propose
 from tests.accessibility import objections
-from tests.cast import MONDAY, SATURDAY_NIGHT, typed
+from tests.cast import MONDAY, SATURDAY_NIGHT, only, typed
 from tests.test_office_in_browser import reach
 
 pytestmark = pytest.mark.browser
@@ -96,8 +97,12 @@ def test_saturday_night_is_seen_frozen_reverted_told_and_lifted_by_the_keyboard(
     assert complaints == []
 
 
-def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(night, phone: Page):
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(night, phone: Page, monkeypatch):
     people = night.people
+    with night.inside():
+        people.b.declines(only(people.t1.types(people.marks[2], "12")))
+        number = people.b.reverts(people.v, start=SATURDAY_NIGHT).decision.number
+    monkeypatch.setattr(revert_pages, "LINES", 1)  # of more, a preview shows groups
     account = people.v.user.pk
     night.enter(phone, people.a, "/office/")
     found = {}
@@ -106,9 +111,17 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(night, phone: Pa
         ("address", "activity/?ip=203.0.113.7"),
         ("no-address", "activity/?ip=nonsense"),
         ("form", f"revert/?about={people.section}&session=night"),
-        ("preview", f"revert/preview/?account={account}&how=typed&session=night"),
+        ("groups", f"revert/preview/?account={people.t1.user.pk}&how=typed&about={people.section}"),
+        ("account of a revert", f"revert/{number}/?print"),
+        ("lift", f"revert/{number}/lift/"),
+        ("declined", f"declined/?account={people.b.user.pk}&about={people.section}"),
     ):
         phone.goto(f"{night.url}/office/{at}")
         if complaint := objections(phone):
             found[name] = complaint
-    assert found == {}
+    phone.get_by_role("button", name="Reopen what is ticked").click()
+    expect(phone.get_by_role("heading", name="Reopen?")).to_be_visible()
+    found["reopening"] = objections(phone)
+    night.enter(phone, people.t1, "/my-changes/moved/")
+    found["moved marks"] = objections(phone)
+    assert not any(found.values()), found
