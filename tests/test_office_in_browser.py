@@ -110,6 +110,7 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_screen(busy, phone: Pag
         ("a card’s versions", f"/office/grading/term/cards/of/{run.term_id}/{pupil}/"),
         ("logo", "/office/accounts/school/logo/"),
         ("remarks", "/remarks/?group=8B"),
+        ("rosters", "/office/grading/enrollment/roster/"),
     ):
         page.goto(busy.url + path)
         look(name)
