@@ -72,9 +72,11 @@ def add(
     if created := _created_before(request):
         return redirect(f"{list_page}_change", created)
     alike: list[tuple[uuid.UUID, str]] = []
+    seen = set(request.POST.get("sure", "").split())
     if form.is_valid():
-        if "sure" not in request.POST:
-            alike = list(tracked.rules.alike(form.details()))
+        alike = list(tracked.rules.alike(form.details()))
+        if {str(pk) for pk, _ in alike} <= seen:
+            alike = []
         if not alike and _save(request, form):
             return redirect(f"{list_page}_change", form.record.id)
     list_url = reverse(f"{list_page}_changelist")
@@ -82,7 +84,7 @@ def add(
         "form": form,
         "adds": tracked.label,
         "alike": alike,
-        "sure": bool(alike) or "sure" in request.POST,
+        "sure": " ".join(sorted(seen.union(str(pk) for pk, _ in alike))),
         "entity_type": tracked.entity_type,
         "heading": heading,
         "list_url": list_url,

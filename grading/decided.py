@@ -65,7 +65,10 @@ def _something_moved(member: Membership) -> bool:
         school=member.school_id, kind__in=moved_details.KINDS, number__gt=since
     ).exclude(decided_by=member.user_id)
     marks = GradeCorrection.objects.filter(
-        school=member.school_id, kind__in=moved_marks.MOVED, decision__number__gt=since
+        school=member.school_id,
+        status=GradeCorrection.Status.APPROVED,  # as all of these are, by whose index it is cheap
+        kind__in=moved_marks.MOVED,
+        decision__number__gt=since,
     ).exclude(approved_by=member.user_id)
     either = reverts.values_list("pk").union(marks.values_list("pk"), all=True)
     return bool(either[:1])

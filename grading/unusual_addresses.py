@@ -13,7 +13,8 @@ from changes.models import Change
 
 def unusual(sent: Mapping[uuid.UUID, int]) -> Iterable[tuple[int, str]]:
     """Say in which sessions of teachers an address of a guardian that stood was changed: to the
-    office it is everyday work. ``sent``: change set -> session."""
+    office it is everyday work, and so one of its own accounts that is misused shows here by other
+    marks alone. ``sent``: change set -> session."""
     teachers = Membership.objects.filter(
         school_id=OuterRef("school_id"), user_id=OuterRef("author_id"), role=Membership.Role.TEACHER
     )

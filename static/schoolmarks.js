@@ -111,12 +111,13 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// What waits in this browser to be saved, of a sheet or of all: "school person section".
+// A button that prints the page, where there is something to print with.
 document.querySelectorAll("[data-print]").forEach((button) => {
   button.hidden = false;
   button.addEventListener("click", () => print());
 });
 
+// What waits in this browser to be saved, of a sheet or of all: "school person section".
 document.querySelectorAll("[data-unsaved-of]").forEach((notice) => {
   const labels = Object.keys(window.localStorage ?? {});
   const count = labels.filter((label) => label.startsWith(`schoolmarks-unsaved ${notice.dataset.unsavedOf} `)).length;

@@ -166,7 +166,11 @@ def test_who_adds_a_pupil_is_asked_whether_it_is_one_who_is_there(office, people
     assert re.search(r"Abbott, Ada, in BIO-2[^<]*\(nearly the same name", page), page[-2500:]
     with enter(people.school):
         assert not Student.objects.filter(family_name="Abbot").exists()
-    done = asked.send(add, form_of(page, "") | typed)
+    of_another = asked.send(
+        add, form_of(page, "") | {"family_name": "Brown", "given_names": "Ben"}
+    ).content.decode()
+    assert "Brown, Ben, in BIO-2" in of_another  # who was sure spoke of the first only
+    done = asked.send(add, form_of(of_another, "") | typed)
     assert done.status_code == 302
     with enter(people.school):
         assert Student.objects.filter(family_name="Abbot").exists()
