@@ -305,14 +305,10 @@ def _in_place_of_what_its_author_set_aside(judged: Sequence[Judged]) -> list[Jud
     somebody else's: together the two acts of one person would change a mark that stood. The place
     is the pupil in the class, whether by the same enrolment or by another one; a mark comes to it
     by being typed, or with an enrolment that is moved there."""
-    alone = [j for j in judged if j.decider_is_author]
-    moved = {j.entity_id for j in alone if j.field in PLACE and j.value}
-    carried = standing(moved)
-    marking = [
-        j
-        for j in alone
-        if (j.value and j.field == "grade") or (j.field in PLACE and j.entity_id in carried)
-    ]
+    setting = [j for j in judged if j.value and (j.field == "grade" or j.field in PLACE)]
+    alone = [j for j in setting if j.decider_is_author]
+    carried = standing({j.entity_id for j in alone if j.field in PLACE})
+    marking = [j for j in alone if j.field == "grade" or j.entity_id in carried]
     if not marking:
         return []
     rows = Enrollment.objects.filter(pk__among={j.entity_id for j in marking})
@@ -379,8 +375,11 @@ _SET_ASIDE = """
 
 
 def _pending(judged: Sequence[Judged]) -> dict[uuid.UUID, GradeCorrection]:
+    """Return the pending correction of each change that was submitted with one: which it is where,
+    and only where, it needs two people."""
     rows = GradeCorrection.objects.filter(
-        change_id__among=[j.id for j in judged], status=GradeCorrection.Status.PENDING
+        change_id__among=[j.id for j in judged if j.two_people],
+        status=GradeCorrection.Status.PENDING,
     )
     return {row.change_id: row for row in rows if row.change_id}
 
