@@ -6,7 +6,7 @@ The number of statements grows with the types of records, never with the lines.
 import dataclasses
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from django.db import connection
 from psycopg import sql
@@ -14,7 +14,7 @@ from psycopg import sql
 from . import naming, registry
 from .outlook import group_of
 from .registry import Tracked
-from .revert import Kind, Line
+from .revert import Kind, Line, Preview
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +41,16 @@ class Group:
         return sum(bool(line.others) for line in self.lines)
 
 
-def grouped(lines: Sequence[Line], clashing: Collection[str]) -> list[Group]:
-    """Return lines in their groups: first those that need a choice, then by title."""
-    parents = _parents_of((line.entity_type, line.entity) for line in lines if not line.group)
+def grouped(preview: Preview) -> list[Group]:
+    """Return the lines in their groups: first those that need a choice, then by title."""
+    lines, clashing, read = preview.lines, preview.clashing, preview.groups
+    others = _parents_of(
+        (each.entity_type, each.entity) for each in lines if each.entity not in read
+    )
     some: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
-        some[line.group or parents.get(line.entity, line.entity_type)].append(line)
+        key = read.get(line.entity) or others.get(line.entity, line.entity_type)
+        some[key].append(line)
     titles = _titles(some)
     groups = [
         Group(key, titles[key], tuple(its), sum(line.key in clashing for line in its))

@@ -71,8 +71,7 @@ class Line(NamedTuple):
 
     There may be tens of thousands: ``entity`` and ``changes``, separated by spaces, are ids as the
     database writes them. ``others`` counts, by author, the changes that somebody made on top of the
-    record and that would vanish with it. ``group``: of a record that stands, what it belongs to, if
-    that has been read.
+    record and that would vanish with it.
     """
 
     key: str
@@ -85,7 +84,6 @@ class Line(NamedTuple):
     after: str | None
     ticked: bool
     others: Mapping[uuid.UUID, int] = NOBODY
-    group: str | None = None
 
     @property
     def entity_id(self) -> uuid.UUID:
@@ -110,6 +108,7 @@ class Preview:
     ``based_on``: waiting ones, that their authors typed over a value that falls. ``leaving`` and
     ``returning``: waiting changes that leave the queue and older ones that come back to it.
     ``declined`` match, but count for nothing already. ``effects``: what is written, in words.
+    ``groups``: what records that stand belong to, by their id, as far as it was read with them.
     """
 
     lines: list[Line]
@@ -123,6 +122,7 @@ class Preview:
     declined: list[uuid.UUID]
     effects: list[str]
     token: str
+    groups: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
 
     @property
     def ticked(self) -> list[str]:
@@ -318,11 +318,14 @@ def _of_values(
     lines = []
     moving: Counter[tuple[str, str]] = Counter()
     listed: dict[str, list[str]] = defaultdict(list)
+    groups: dict[str, str] = {}
     for key, cell in zip(keys, cells, strict=True):
         if cell.declined:
             listed["declined"] += cell.declined.split()
         if cell.changes is None:
             continue
+        if cell.group is not None:
+            groups[cell.entity] = cell.group
         before, after = cell.before or None, cell.after or None
         ticked = key not in kept
         moves_it = ticked and cell.group is not None and before != after
@@ -339,7 +342,6 @@ def _of_values(
                 cell.before if not moves_it else before,
                 cell.before if not moves_it else after,
                 ticked,
-                group=cell.group,
             )
         )
         if ticked and any(cell[-4:]):
@@ -357,6 +359,7 @@ def _of_values(
         declined=_ids(listed["declined"]),
         effects=list(_effects(moving)),
         token=_token(lines, ()),
+        groups=groups,
     )
 
 

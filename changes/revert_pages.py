@@ -478,7 +478,7 @@ def _render(
 def _in_words(request: MemberRequest, looked: Preview) -> Shown:
     number, _, key = (request.POST.get("go") or request.POST.get("at") or "1").partition(" ")
     many = len(looked.lines) > LINES
-    heaps = preview_groups.grouped(looked.lines, looked.clashing) if many else []
+    heaps = preview_groups.grouped(looked) if many else []
     group = next((each for each in heaps if each.key == key), None)
     among: Sequence[Group | Line] = group.lines if group else heaps if many else looked.lines
     page: Page[Any] = Paginator(among, LINES if group or not many else GROUPS).get_page(number)
