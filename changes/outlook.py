@@ -16,6 +16,7 @@ from accounts.models import School
 from . import registry
 from .criteria import Criteria, conditions
 from .models import Decision
+from .projector import ROOM, ROOM_AS_IT_COMES
 from .registry import EXISTS, Tracked
 
 CHUNK = 5000
@@ -63,9 +64,9 @@ def of_lift(decision: Decision, school: School) -> list[Cell] | None:
 def _read(matched: str, parameters: dict[str, Any]) -> list[Cell] | None:
     cells: list[Cell] = []
     with connection.cursor() as setting, connection.chunked_cursor() as cursor:
-        setting.execute(_ROOM)
+        setting.execute(f"select {ROOM}")
         cursor.execute(matched + _CELLS.format(group=_group()), parameters)
-        setting.execute(_ROOM_AS_IT_COMES)
+        setting.execute(ROOM_AS_IT_COMES)
         while rows := cursor.fetchmany(CHUNK):
             if any(_is_followed(*kind) for kind in {(row[0], row[2]) for row in rows}):
                 return None
@@ -141,11 +142,6 @@ _LIFTED = """
         join changes_change c on c.school_id = e.school_id and c.id = e.change_id
         where e.school_id = %(school)s and e.decision_id = %(lifts)s and e.lifted_by_id is null
     )"""
-
-# What is excluded is found by hash while it is believed to fit into this, and else by looking
-# through all of it for each change; and what is sorted within it is not sorted on the disk.
-_ROOM = "set local work_mem = '64MB'"
-_ROOM_AS_IT_COMES = "set local work_mem to default"
 
 # ``was`` and ``will`` tell whether a change counts before and after: whether no exclusion is in
 # force. What waits is its author's last word, by its number; only where an author has something

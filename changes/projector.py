@@ -110,7 +110,7 @@ def compare(school: School, *, tell: Callable[[Move], object]) -> int:
     for tracked in registry.in_order():
         fold = _of_records(school, tracked, None)
         with connection.cursor() as setting, connection.chunked_cursor() as cursor:
-            setting.execute(_BY_HASH)
+            setting.execute(f"{_BY_HASH}; select {ROOM}")
             cursor.execute(f"{fold.target} {fold.moves} {_AND_SUSPENDED}", fold.parameters)
             while rows := cursor.fetchmany(CHUNK):
                 for entity_id, field, before, after in rows:
@@ -118,13 +118,20 @@ def compare(school: School, *, tell: Callable[[Move], object]) -> int:
                         suspended += int(after)
                     else:
                         tell(Move(tracked.entity_type, entity_id, field, before, after))
-            setting.execute(_AS_IT_COMES)
+            setting.execute(f"{_AS_IT_COMES}; {ROOM_AS_IT_COMES}")
     return suspended
 
 
 CHUNK = 5000
 """So many differences are read at once, so that many need no more memory than few."""
 
+
+ROOM = """set_config('work_mem',
+    greatest(pg_size_bytes(current_setting('work_mem')) / 1024, 65536)::text, true)"""
+"""SQL that lets the database hash and sort up to 64 MB at once, until ``ROOM_AS_IT_COMES``. The
+exclusions in force are found by hash while they are believed to fit, and else by looking through
+all of them for each change; and what is sorted within it is not sorted on the disk."""
+ROOM_AS_IT_COMES = "set local work_mem to default"
 
 _FEW = 1000
 # More records than that are joined to their parents by hash. Of rows that came in this same
@@ -163,9 +170,9 @@ def _writing() -> Iterator[Any]:
     """Let the block write into the tables, by the cursor that it is given."""
     with connection.cursor() as cursor:
         cursor.execute("set constraints all deferred")
-        cursor.execute("select set_config(%s, 'on', true)", [PROJECTOR_SETTING])
+        cursor.execute(f"select set_config(%s, 'on', true), {ROOM}", [PROJECTOR_SETTING])
         yield cursor
-        cursor.execute(_AS_IT_COMES)
+        cursor.execute(f"{_AS_IT_COMES}; {ROOM_AS_IT_COMES}")
         cursor.execute("select set_config(%s, 'off', true)", [PROJECTOR_SETTING])
 
 
