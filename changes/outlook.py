@@ -66,12 +66,12 @@ def _read(matched: str, parameters: dict[str, Any]) -> list[Cell] | None:
     with connection.cursor() as setting, connection.chunked_cursor() as cursor:
         setting.execute(f"select {ROOM}")
         cursor.execute(matched + _CELLS.format(group=_group()), parameters)
-        setting.execute(ROOM_AS_IT_COMES)
-        while rows := cursor.fetchmany(CHUNK):
-            if any(_is_followed(*kind) for kind in {(row[0], row[2]) for row in rows}):
-                return None
+        followed = False
+        while not followed and (rows := cursor.fetchmany(CHUNK)):
+            followed = any(_is_followed(*kind) for kind in {(row[0], row[2]) for row in rows})
             cells += map(Cell._make, rows)
-    return cells
+        setting.execute(ROOM_AS_IT_COMES)  # not before: it is sorted when the first is fetched
+    return None if followed else cells
 
 
 def _is_followed(entity_type: str, field: str) -> bool:

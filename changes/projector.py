@@ -112,13 +112,14 @@ def compare(school: School, *, tell: Callable[[Move], object]) -> int:
         with connection.cursor() as setting, connection.chunked_cursor() as cursor:
             setting.execute(f"{_BY_HASH}; select {ROOM}")
             cursor.execute(f"{fold.target} {fold.moves} {_AND_SUSPENDED}", fold.parameters)
+            setting.execute(_AS_IT_COMES)  # it is planned; what ``tell`` asks is not
             while rows := cursor.fetchmany(CHUNK):
                 for entity_id, field, before, after in rows:
                     if entity_id is None:
                         suspended += int(after)
                     else:
                         tell(Move(tracked.entity_type, entity_id, field, before, after))
-            setting.execute(f"{_AS_IT_COMES}; {ROOM_AS_IT_COMES}")
+            setting.execute(ROOM_AS_IT_COMES)
     return suspended
 
 
