@@ -6,7 +6,9 @@ from itertools import chain, count
 
 from django.utils.text import slugify
 
+from accounts.in_school import enter
 from accounts.models import Membership, School, User
+from changes.deciding import lock
 from grading.oneroster.problems import shown
 from grading.oneroster.split import Part
 
@@ -62,16 +64,19 @@ def find_or_make(
     name, or the slug that this name gives, is the same. A school of that name with *another* roster
     id is neither surely this one nor surely another, so nobody guesses.
 
-    Holds the rows of all schools, or of `only` one, to the end of the transaction, so that imports
-    follow each other. Call inside a transaction.
+    Holds the locks of all schools, or of `only` one, to the end of the transaction, so that imports
+    follow each other; taken before anything else, as whoever decides in a school takes them. Call
+    inside a transaction.
 
     Raises:
         MayNotImport: `email` is no active office member of a school that is here already.
         Unclear: see above.
     """
-    # no_key: whoever writes into these schools meanwhile only refers to their rows.
-    schools = School.objects.select_for_update(no_key=True).order_by("id")
-    here = list(schools.filter(pk=only.pk) if only else schools)
+    schools = School.objects.filter(pk=only.pk) if only else School.objects.all()
+    for each in schools.order_by("id"):
+        with enter(each):
+            lock(each)
+    here = list(schools.order_by("id"))  # as they are now that nobody else imports
     user = User.objects.filter(email=email).first()
     members = {
         member.school_id: member
