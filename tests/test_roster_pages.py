@@ -8,6 +8,7 @@ import struct
 import uuid
 import zipfile
 
+import psycopg
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
@@ -122,6 +123,31 @@ def test_a_second_click_imports_nothing_twice(upload, office, people):
     assert "This roster is imported" in text_of(page)
     with enter(people.school):
         assert ChangeSet.objects.filter(source="import").count() == 1
+
+
+def test_looking_and_importing_take_the_schools_lock_before_anything_else(office, people, tmp_path):
+    """Those who decide take it so too, and nobody waits for the other for ever."""
+    path = zipped(tmp_path / "roster.zip", SOUND)
+    post(office, people, "upload/", file=SimpleUploadedFile("r.zip", path.read_bytes()))
+    with CaptureQueriesContext(connection) as looking:
+        assert working.work_next(people.school)
+    with CaptureQueriesContext(connection) as importing:
+        call_command(
+            "import_oneroster",
+            path,
+            by=people.a.user.email,
+            stdout=io.StringIO(),
+            stderr=io.StringIO(),
+        )
+    for queries in (looking, importing):
+        held = [
+            re.search(r'(?:from|into|update) "?(\w+)', each["sql"], re.IGNORECASE)[1]
+            for each in queries
+            if re.search("^ *(?:insert|update)|for (?:no key )?update", each["sql"], re.IGNORECASE)
+        ]
+        rest = [table for table in held if table != "grading_rosterupload"]
+        assert rest[0] == "changes_ledgerhead"
+        assert "accounts_membership" in rest
 
 
 def test_what_has_changed_since_it_was_shown_is_shown_again_and_not_done(upload, office, people):
@@ -292,6 +318,40 @@ def test_what_stops_the_worker_is_tried_three_times_and_imports_nothing(
     with enter(people.school):
         assert not ChangeSet.objects.filter(source="import").exists()
     assert "This roster is imported" in text_of(confirm(office, people, page))
+
+
+def test_what_the_database_breaks_off_is_not_put_down_to_memory(
+    upload, office, people, monkeypatch
+):
+    page = upload()
+
+    def deadlocked(*args, **options):
+        raise OperationalError("deadlock detected") from psycopg.errors.DeadlockDetected()
+
+    monkeypatch.setattr(working, "load", deadlocked)
+    post(office, people, page.request["PATH_INFO"] + "import/", token=token_on(page))
+    for _ in range(working.MOST_ATTEMPTS - 1):
+        with pytest.raises(OperationalError):
+            working.work_next(people.school)
+    said = text_of(worked(office, people, office.get(page.request["PATH_INFO"])))
+    assert "Nothing was imported: others were at work in the school" in said
+    assert "memory" not in said
+
+
+def test_a_worker_that_fails_leaves_alone_what_another_has_done_since(
+    upload, office, people, monkeypatch
+):
+    page = upload()
+    post(office, people, page.request["PATH_INFO"] + "import/", token=token_on(page))
+
+    def another_works(*args):
+        monkeypatch.undo()
+        assert working.work_next(people.school)
+
+    monkeypatch.setattr(working, "tell", lambda *args, **options: 1 / 0)
+    monkeypatch.setattr(working.logger, "exception", another_works)  # the row is free by then
+    assert working.work_next(people.school)
+    assert "This roster is imported" in text_of(office.get(page.request["PATH_INFO"]))
 
 
 def test_a_mistake_of_the_program_is_said_and_not_tried_again(upload, office, people, monkeypatch):

@@ -10,6 +10,7 @@ import io
 import logging
 import uuid
 
+from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -32,6 +33,9 @@ from grading.oneroster.schools import MayNotImport, NotInIt, Unclear
 logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3
+BROKEN_OFF = {"40001", "40P01", "55P03", "57014"}
+"""By PostgreSQL's codes: a serialization failure, a deadlock, a lock that could not be had, and a
+statement that took too long."""
 REFUSED = (MayNotImport, MayNotDecide, MayNotPropose)
 """Why nothing can be done, in words for people."""
 
@@ -43,51 +47,62 @@ class _Otherwise(Exception):
 def work_next(school: School) -> bool:
     """Look at, or import, the school's next upload; a job of the worker. Return whether there was
     one. Opens its own transactions."""
-    upload_id = _begin(school)
-    if upload_id is None:
+    first = _begin(school)
+    if first is None:
         return False
+    begun = first.attempts
     try:
         with enter(school):
-            upload = _next(school, upload_id)
+            upload = _next(school, first.pk)
             if upload is None:  # another worker was quicker
                 return False
+            begun = upload.attempts
             if upload.confirmed_at is None:
                 upload.shown = _look(upload)
                 upload.save(update_fields=["shown"])
             else:
                 _import(upload)
-    except (OperationalError, InterfaceError):
-        raise  # of the connection: the worker begins anew
+    except (OperationalError, InterfaceError) as error:
+        if not _is_broken_off(error) or begun < MOST_ATTEMPTS:
+            raise  # the worker begins anew
+        words = (
+            "Nothing was imported: others were at work in the school at the same moments, and the "
+            f"database broke it off {MOST_ATTEMPTS} times. Nothing is wrong with the roster: press "
+            "“Look again” when less is going on."
+        )
     except REFUSED as refusal:
-        _give_up(school, upload_id, f"Nothing was imported. {refusal}")
+        words = f"Nothing was imported. {refusal}"
     except Exception:
         logger.exception("An upload of %s failed", school)
-        _give_up(
-            school,
-            upload_id,
+        words = (
             "Nothing was imported: this program made a mistake. Tell whoever runs the "
-            "installation; the log of the worker says more.",
+            "installation; the log of the worker says more."
         )
+    else:
+        return True
+    with enter(school):
+        again = _next(school, first.pk)
+        if again is not None and again.attempts == begun:  # else another worker has it by now
+            _give_up(again, words)
     return True
 
 
-def _begin(school: School) -> uuid.UUID | None:
+def _begin(school: School) -> RosterUpload | None:
     """Count one more attempt at what is next, seen also when the worker is killed over it."""
     with enter(school):
         upload = _next(school)
         if upload is None:
             return None
+        if upload.attempts >= MOST_ATTEMPTS:
+            words = (
+                f"Nothing was imported: the worker was stopped over it {MOST_ATTEMPTS} times. Tell "
+                "whoever runs the installation; there may not be enough memory for this roster."
+            )
+            _give_up(upload, words)
+            return None
         upload.attempts += 1
-        if upload.attempts <= MOST_ATTEMPTS:
-            upload.save(update_fields=["attempts"])
-            return upload.pk
-    _give_up(
-        school,
-        upload.pk,
-        f"Nothing was imported: the worker was stopped over it {MOST_ATTEMPTS} times. Tell whoever "
-        "runs the installation; there may not be enough memory for this roster.",
-    )
-    return None
+        upload.save(update_fields=["attempts"])
+        return upload
 
 
 def _next(school: School, upload_id: uuid.UUID | None = None) -> RosterUpload | None:
@@ -105,7 +120,8 @@ def _next(school: School, upload_id: uuid.UUID | None = None) -> RosterUpload | 
 
 
 def _look(upload: RosterUpload) -> looking.Shown:
-    """Return what importing an upload would do."""
+    """Return what importing an upload would do. Holds the school's lock, as the import does."""
+    lock(upload.school)
     by, held = upload.uploaded_by.email, ""
     origin = Origin(at=timezone.now())
     try:
@@ -172,8 +188,12 @@ def _load(upload: RosterUpload, origin: Origin, *, by: str, confirmed: bool) -> 
     )
 
 
-def _give_up(school: School, upload_id: uuid.UUID, words: str) -> None:
-    with enter(school):
-        RosterUpload.objects.filter(school=school, pk=upload_id).update(
-            failure=words, confirmed_by=None, confirmed_at=None
-        )
+def _is_broken_off(error: DatabaseError) -> bool:
+    """Whether the database ended a transaction that others were in the way of, and lives on."""
+    return getattr(error.__cause__, "sqlstate", None) in BROKEN_OFF
+
+
+def _give_up(upload: RosterUpload, words: str) -> None:
+    """Leave an upload that is held undone, and say why."""
+    upload.failure, upload.confirmed_by, upload.confirmed_at = words, None, None
+    upload.save(update_fields=["failure", "confirmed_by", "confirmed_at"])
