@@ -704,6 +704,8 @@ class RosterUpload(models.Model):
     once somebody has confirmed just that, does it. Gone after a day.
 
     ``shown``: what importing it would do, as the page lists it; null until the worker has looked.
+    ``asked_by``: whom it is looked at for, since people see their own open changes (null: who has
+    uploaded it).
     ``confirmed_…``, ``ip``, ``user_agent``, ``session``, ``removals``: who has said that it is
     meant, from where, and that it may take much away. ``failure``: why the worker gave up, in
     words. ``attempts``: how often it has begun. ``told``: what was done, once it is imported; the
@@ -717,6 +719,7 @@ class RosterUpload(models.Model):
     name = models.CharField(max_length=200)
     content = models.BinaryField()
     shown = models.JSONField(null=True)
+    asked_by = SchoolForeignKey(settings.AUTH_USER_MODEL, null=True)
     confirmed_by = SchoolForeignKey(settings.AUTH_USER_MODEL, null=True)
     confirmed_at = models.DateTimeField(null=True)
     ip = models.GenericIPAddressField(null=True)

@@ -163,6 +163,35 @@ def test_what_has_changed_since_it_was_shown_is_shown_again_and_not_done(upload,
     assert "new: 1 term" in text_of(confirm(office, people, again))
 
 
+def test_what_one_uploaded_another_imports_although_they_see_an_open_change_of_their_own(
+    upload, office, people
+):
+    confirm(office, people, upload())
+    with enter(people.school):
+        bo = Student.objects.get(source_id="p2").pk
+        people.b.changes_cell("student", bo, family_name="Lee")
+    page = upload(instead("users.csv", "Bo,Li", "Bob,Lee"))
+    assert "family name: Li Lee" in text_of(page)
+    office.force_login(people.b.user)
+    again = confirm(office, people, page)
+    assert "Something has changed since this was confirmed" in text_of(again)
+    assert "family name: Li Lee" not in text_of(again)
+    looked = post(office, people, page.request["PATH_INFO"] + "look/")
+    assert token_on(worked(office, people, looked)) == token_on(again)
+    assert "This roster is imported" in text_of(confirm(office, people, again))
+
+
+def test_what_somebody_uploaded_who_left_the_office_others_can_look_at(upload, office, people):
+    Membership.objects.filter(pk=people.b.member.pk).update(role="teacher")
+    kept = upload().request["PATH_INFO"]
+    with enter(people.school):
+        RosterUpload.objects.update(asked_by=people.b.user, uploaded_by=people.b.user, shown=None)
+    page = worked(office, people, office.get(kept))
+    assert "b.admin@hill.example is not in the office" in text_of(page)
+    page = worked(office, people, post(office, people, kept + "look/"))
+    assert "Import this roster?" in text_of(page)
+
+
 def test_a_changed_name_and_a_mark_that_stands_are_shown_as_what_they_become(
     upload, office, people
 ):

@@ -58,6 +58,7 @@ def keep(files: Sequence[UploadedFile], *, by: Membership, at: dt.datetime) -> R
     return RosterUpload.objects.create(
         school=by.school,
         uploaded_by=by.user,
+        asked_by=by.user,
         uploaded_at=at,
         name=name[:200].replace("\x00", ""),
         content=content,
@@ -100,12 +101,12 @@ def confirm(
 
 
 def look_again(upload_id: uuid.UUID, *, by: Membership) -> RosterUpload | None:
-    """Have the worker look anew what importing an upload would do. None: it is not there any
-    more. What is being imported, or was, is left as it is."""
+    """Have the worker look anew what importing an upload would do if ``by`` did. None: it is not
+    there any more. What is being imported, or was, is left as it is."""
     upload = _not_at_work(by.school, upload_id)
     if upload is None or upload.confirmed_at is not None:
         return upload or find(by.school, upload_id)
-    upload.shown = None
+    upload.shown, upload.asked_by = None, by.user
     _begin_anew(upload)
     return upload
 
@@ -135,7 +136,7 @@ def _begin_anew(upload: RosterUpload) -> None:
     upload.failure, upload.attempts = "", 0
     upload.save(
         update_fields=[
-            *("shown", "failure", "attempts", "removals"),
+            *("shown", "asked_by", "failure", "attempts", "removals"),
             *("confirmed_by", "confirmed_at", "ip", "user_agent", "session"),
         ]
     )

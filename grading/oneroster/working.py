@@ -58,7 +58,7 @@ def work_next(school: School) -> bool:
                 return False
             begun = upload.attempts
             if upload.confirmed_at is None:
-                upload.shown = _look(upload)
+                upload.shown = _look(upload, by=(upload.asked_by or upload.uploaded_by).email)
                 upload.save(update_fields=["shown"])
             else:
                 _import(upload)
@@ -119,10 +119,11 @@ def _next(school: School, upload_id: uuid.UUID | None = None) -> RosterUpload | 
     return held.defer("content").first()
 
 
-def _look(upload: RosterUpload) -> looking.Shown:
-    """Return what importing an upload would do. Holds the school's lock, as the import does."""
+def _look(upload: RosterUpload, *, by: str) -> looking.Shown:
+    """Return what it would do if ``by`` imported an upload: somebody else, who sees other open
+    changes, may do something else by it. Holds the school's lock, as the import does."""
     lock(upload.school)
-    by, held = upload.uploaded_by.email, ""
+    held = ""
     origin = Origin(at=timezone.now())
     try:
         try:
@@ -155,9 +156,9 @@ def _import(upload: RosterUpload) -> None:
             if looking.token_of(report, email=by) != (upload.shown or {}).get("token"):
                 raise _Otherwise  # leaves the transaction by an exception, so that it rolls back
     except (_Otherwise, BadRoster, Held, NotInIt, Unclear):
-        upload.shown = _look(upload) | {"otherwise": True}
-        upload.confirmed_by = upload.confirmed_at = None
-        upload.save(update_fields=["shown", "confirmed_by", "confirmed_at"])
+        upload.shown = _look(upload, by=by) | {"otherwise": True}
+        upload.asked_by, upload.confirmed_by, upload.confirmed_at = upload.confirmed_by, None, None
+        upload.save(update_fields=["shown", "asked_by", "confirmed_by", "confirmed_at"])
         return
     upload.told = list(tell(report, email=by, listing=False))
     upload.imported_at = timezone.now()
