@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import random
+import struct
 import tracemalloc
 import zipfile
 from datetime import date
@@ -404,6 +405,25 @@ def test_a_zip_bomb_is_refused_unopened(tmp_path):
     tracemalloc.stop()
     assert said == ["bomb.zip: unpacked it would be 300 MB, more than the 256 MB that are read"]
     assert peak < 5_000_000
+
+
+@pytest.mark.parametrize("before", ["nothing", "no record", "record", "record elsewhere"])
+def test_a_zip_with_a_huge_directory_is_refused_unread(tmp_path, before):
+    entries = b"PK\1\2".ljust(50, b"\0") * 30_000
+    wide = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, len(entries), 0)
+    small = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, 50, 0)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, len(entries), 1)
+    tail = {
+        "nothing": b"",
+        "no record": bytes(56) + locator,
+        "record": wide + locator,
+        "record elsewhere": wide + small + locator,
+    }[before]
+    said = 50 if before.startswith("record") else len(entries)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 30_000, 30_000, said, 0, 0)
+    path = tmp_path / "crowd.zip"
+    path.write_bytes(entries + tail + end)
+    assert refused(path) == ["crowd.zip: the zip holds thousands of other files"]
 
 
 def test_a_folder_that_is_too_big_is_refused_unread(deliver, monkeypatch):

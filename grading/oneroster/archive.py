@@ -98,8 +98,15 @@ def _directory_size(file: BinaryIO) -> int:
         end = tail.rfind(b"PK\5\6")
     if end < 0 or len(tail) < end + 22:
         return 0
-    if end >= 76 and tail[end - 20 : end].startswith(b"PK\6\7"):
-        return int.from_bytes(tail[end - 36 : end - 28], "little")
+    locator = tail[max(0, end - 20) : end]
+    if locator.startswith(b"PK\6\7"):
+        # Right before the locator, or where that points: by Python's version the one or the other.
+        file.seek(min(size, int.from_bytes(locator[8:16], "little")))
+        records = tail[max(0, end - 76) : end], file.read(56)
+        file.seek(0)
+        # Without its signature it is no record, and the size in 32 bits counts.
+        if sizes := [each[40:48] for each in records if each.startswith(b"PK\6\6")]:
+            return max(int.from_bytes(each, "little") for each in sizes)
     return int.from_bytes(tail[end + 12 : end + 16], "little")
 
 
