@@ -51,7 +51,7 @@ def export(school: School, to: Open, *, since: dt.datetime | None = None) -> Exp
         since: only what has changed since this instant; a delta.
     """
     lock(school)
-    files = _files(school) if since is None else _delta(school, since)
+    files = outgoing.files(school) if since is None else _delta(school, since)
     done = Exported()
     with to(MANIFEST) as stream:
         _write_manifest(stream, files, "bulk" if since is None else "delta")
@@ -98,21 +98,6 @@ def note(
         origin=origin,
         facts={name: str(count) for name, count in done.rows.items()},
     )
-
-
-def _files(school: School) -> Mapping[str, Iterable[Sent]]:
-    return {
-        "orgs": outgoing.orgs(school),
-        "academicSessions": outgoing.sessions(school),
-        "courses": outgoing.courses(school),
-        "classes": outgoing.classes(school),
-        "users": outgoing.people(school),
-        "demographics": outgoing.demographics(school),
-        "enrollments": outgoing.enrolments(school),
-        "categories": outgoing.categories(school),
-        "lineItems": outgoing.line_items(school),
-        "results": outgoing.results(school),
-    }
 
 
 def _delta(school: School, since: dt.datetime) -> Mapping[str, Iterable[Sent]]:

@@ -45,25 +45,10 @@ def known_of(schools: Iterable[School]) -> Known:
     known = Known({layout.name: {} for layout in LAYOUTS})
     for school in schools:
         with enter(school):
-            files = _files(school)
+            files = outgoing.files(school)
             for layout in LAYOUTS:
                 _read(layout, files[layout.name], school, known)
     return known
-
-
-def _files(school: School) -> dict[str, Iterator[Sent]]:
-    return {
-        "orgs": outgoing.orgs(school),
-        "academicSessions": outgoing.sessions(school),
-        "courses": outgoing.courses(school),
-        "classes": outgoing.classes(school),
-        "users": outgoing.people(school),
-        "demographics": outgoing.demographics(school),
-        "enrollments": outgoing.enrolments(school),
-        "categories": outgoing.categories(school),
-        "lineItems": outgoing.line_items(school),
-        "results": outgoing.results(school),
-    }
 
 
 def _read(layout: Layout[Any], sent: Iterator[Sent], school: School, known: Known) -> None:
