@@ -92,8 +92,14 @@ def take(request: MemberRequest, upload_id: uuid.UUID) -> HttpResponseBase:
             origin=request.origin,
             removals=request.POST.get("removals") == "yes",
         )
+    except uploaded.LookedAtAgain:
+        messages.info(request, "It is just being looked at again; nothing was confirmed.")
+        return redirect("admin:roster_preview", upload_id)
     except uploaded.ShownOtherwise:
-        trouble = "This is not what you have confirmed. Look at it again, and import it."
+        trouble = (
+            "It would do something else by now than what you saw. Nothing was imported. Look at it "
+            "again."
+        )
         return _preview_again(request, upload_id, trouble=trouble, status=409)
     except Held:
         trouble = "Nothing was imported. Tick the box, if it is meant to take that much away."
@@ -196,7 +202,9 @@ def _state(upload: Any) -> str:
         return "being imported"
     if not upload.is_shown:
         return "being looked at"
-    return "waits for you to import it" if upload.token else "not to be imported: see why"
+    if upload.token:
+        return "waits for you to import it"
+    return "nothing would change" if upload.token == "" else "not to be imported: see why"
 
 
 def _revert_url(each: ChangeSet) -> str:

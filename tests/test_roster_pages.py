@@ -123,6 +123,8 @@ def test_a_second_click_imports_nothing_twice(upload, office, people):
     assert "This roster is imported" in text_of(page)
     with enter(people.school):
         assert ChangeSet.objects.filter(source="import").count() == 1
+    upload()
+    assert "nothing would change" in text_of(office.get(START))
 
 
 def test_looking_and_importing_take_the_schools_lock_before_anything_else(office, people, tmp_path):
@@ -156,7 +158,7 @@ def test_what_has_changed_since_it_was_shown_is_shown_again_and_not_done(upload,
         values = {"family_name": "Moreno", "given_names": "Rosa", "source_id": "p1"}
         people.a.enters(creation("student", values))
     again = confirm(office, people, shown)
-    assert "Something has changed since this was confirmed" in text_of(again)
+    assert "It would do something else by now than what was confirmed" in text_of(again)
     with enter(people.school):
         assert not ChangeSet.objects.filter(source="import").exists()
     assert "given names: Rosa Ana" in text_of(again)
@@ -174,7 +176,7 @@ def test_what_one_uploaded_another_imports_although_they_see_an_open_change_of_t
     assert "family name: Li Lee" in text_of(page)
     office.force_login(people.b.user)
     again = confirm(office, people, page)
-    assert "Something has changed since this was confirmed" in text_of(again)
+    assert "It would do something else by now than what was confirmed" in text_of(again)
     assert "family name: Li Lee" not in text_of(again)
     looked = post(office, people, page.request["PATH_INFO"] + "look/")
     assert token_on(worked(office, people, looked)) == token_on(again)
@@ -322,8 +324,14 @@ def test_an_upload_shows_how_far_the_worker_is_and_then_the_whole_page(office, p
     working.work_next(people.school)
     assert office.get(at, headers={"HX-Request": "true"})["HX-Refresh"] == "true"
     assert "waits for you to import it" in text_of(office.get(START))
+    token = token_on(office.get(at))
+    other = post(office, people, at + "import/", token="of what was shown before")
+    assert other.status_code == 409
+    assert "It would do something else by now than what you saw." in text_of(other)
     again = post(office, people, at + "look/")
     assert "Looking what this roster would change" in text_of(again)
+    said = text_of(post(office, people, at + "import/", token=token))
+    assert "It is just being looked at again; nothing was confirmed." in said
     assert "Import this roster?" in text_of(worked(office, people, again))
 
 
@@ -428,6 +436,8 @@ def test_a_file_of_some_megabytes_is_taken_of_the_office_alone_and_a_huge_one_of
 
     assert "Looking what this roster would change" in text_of(sent(5_000_000))
     assert "That is 33 MB, and 32 MB can be uploaded." in text_of(sent(33_000_000))
+    client.force_login(people.t1.user)
+    assert sent(5_000_000).status_code == 403
     client.logout()
     assert sent(5_000_000).status_code == 400
 

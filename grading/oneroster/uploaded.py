@@ -33,6 +33,10 @@ class ShownOtherwise(Exception):
     """What was confirmed is not what is shown by now."""
 
 
+class LookedAtAgain(Exception):
+    """Somebody has asked to look again meanwhile: nothing is shown that could be confirmed."""
+
+
 def keep(files: Sequence[UploadedFile], *, by: Membership, at: dt.datetime) -> RosterUpload:
     """Keep a zip, or the CSV files of a delivery, until it is imported or a day has passed.
 
@@ -82,12 +86,16 @@ def confirm(
     before is left as it is.
 
     Raises:
-        ShownOtherwise: something else is shown by now.
+        LookedAtAgain: nothing is shown by now.
+        ShownOtherwise: something else is.
         Held: it takes much away, and nobody has said that this is meant.
     """
     upload = _not_at_work(by.school, upload_id)
+    there = upload or find(by.school, upload_id)
+    if there is not None and there.confirmed_at is None and there.is_under_way:
+        raise LookedAtAgain
     if upload is None or upload.confirmed_at is not None:
-        return upload or find(by.school, upload_id)
+        return there
     shown = upload.shown or {}
     if not token or token != shown.get("token"):
         raise ShownOtherwise
