@@ -8,8 +8,9 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.in_school import enter
-from accounts.models import AuditLog, School
+from accounts.models import AuditLog, Membership, School
 from accounts.origin import Origin
+from changes.deciding import lock_authors
 from changes.review import Entered
 from grading.oneroster import people, scales
 from grading.oneroster.compare import Difference, compare
@@ -79,7 +80,7 @@ def load(
     with transaction.atomic():
         targets = find_or_make(parts, email=email, time_zone=time_zone, only=only)
         total = STEPS * len(targets.each)
-        reports = []
+        reports, staffs = [], []
         for number, target in enumerate(targets.each):
 
             def step(
@@ -90,11 +91,16 @@ def load(
 
             with enter(target.school):
                 took = _removing(roster, target, confirmed=confirmed)
-                reports.append(
-                    _load_school(target, took, name, origin, problems, step, telling=telling)
+                staff, report = _load_school(
+                    target, took, name, origin, problems, step, telling=telling
                 )
+                staffs.append(staff)
+                reports.append(report)
         if problems.total:
             problems.refuse()  # leaves the transaction by an exception, so that it rolls back
+        for target, staff in zip(targets.each, staffs, strict=True):
+            with enter(target.school):
+                _give_roster_ids(target, staff)
     progress("done", total, total)
     unused = 0
     if only is None:
@@ -124,7 +130,7 @@ def _load_school(
     step: Callable[..., None],
     *,
     telling: bool,
-) -> SchoolReport:
+) -> tuple[People, SchoolReport]:
     """Bring one school to what its part of the roster says. Call inside the school."""
     part, school, member = target.part, target.school, target.member
     report = SchoolReport(school.name, made=target.made, adopted=target.adopted)
@@ -165,7 +171,19 @@ def _load_school(
     report.notes += [
         f"{email} is to be deleted in the roster; the account stays open" for email in part.leaving
     ]
-    return report
+    return staff, report
+
+
+def _give_roster_ids(target: Target, staff: People) -> None:
+    """Write the roster ids of the teachers and the school that were here without. They are keys:
+    everybody who saves something waits for whoever changes one, so this comes last. The school
+    after its members, as whoever saves comes to them. Call inside the school."""
+    if staff.adopted:
+        lock_authors(target.school, [member.user_id for member in staff.adopted])
+        Membership.objects.bulk_update(staff.adopted, ["source_id"])
+    if target.adopted:
+        target.school.source_id = target.part.school.sourced_id
+        target.school.save(update_fields=["source_id"])
 
 
 def _without_programme(part: Part, programmes: Collection[str]) -> list[str]:

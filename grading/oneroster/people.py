@@ -20,12 +20,14 @@ from grading.oneroster.split import Part
 class People:
     """What became of the teachers of one school.
 
-    user_ids: by sourcedId. made: members that are new to the school. kept: sentences about accounts
-    that differ from the roster and were left as they are.
+    user_ids: by sourcedId. made: members that are new to the school. adopted: those that were here
+    without a roster id, and are to get it. kept: sentences about accounts that differ from the
+    roster and were left as they are.
     """
 
     user_ids: dict[str, uuid.UUID] = field(default_factory=dict)
     made: list[Membership] = field(default_factory=list)
+    adopted: list[Membership] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     gone: int = 0
 
@@ -44,7 +46,8 @@ def check_addresses(part: Part, problems: Problems) -> None:
 
 
 def bring_in(part: Part, school: School) -> People:
-    """Make the users and memberships of a school's teachers that are missing. Four statements.
+    """Make the users and memberships of a school's teachers that are missing. Four statements. The
+    roster ids of those that were here are left to `load`, which writes them last.
 
     Call inside a transaction that holds the school's row.
     """
@@ -55,7 +58,7 @@ def bring_in(part: Part, school: School) -> People:
     }
     by_source = {m.source_id or str(m.pk): m for m in members.values()}
     users = {user.email: user for user in User.objects.filter(email__in=emails)}
-    new_users, adopted = [], []
+    new_users = []
     for teacher in part.teachers.values():
         email = teacher.email.lower()
         member = by_source.get(teacher.sourced_id)
@@ -78,12 +81,11 @@ def bring_in(part: Part, school: School) -> People:
                 people.made.append(member)
             elif member.source_id is None and str(member.pk) != teacher.sourced_id:
                 member.source_id = teacher.sourced_id
-                adopted.append(member)
+                people.adopted.append(member)
         people.user_ids[teacher.sourced_id] = member.user_id
         people.kept += _differences(member, email, enabled=teacher.enabled)
     User.objects.bulk_create(new_users)
     Membership.objects.bulk_create(people.made)
-    Membership.objects.bulk_update(adopted, ["source_id"])
     people.gone = sum(
         m.is_active
         for source, m in by_source.items()

@@ -29,7 +29,7 @@ class Unclear(Exception):
 class Target:
     """A part of the roster with its school here, and the office member who imports.
 
-    made: the school is new. adopted: it was here already, and got its roster id now.
+    made: the school is new. adopted: it was here already, and is to get its roster id (`load`).
     """
 
     part: Part
@@ -99,9 +99,6 @@ def find_or_make(
             targets.append(_make(part, user, time_zone, taken))
         else:
             adopted = school.source_id is None and str(school.pk) != part.school.sourced_id
-            if adopted:
-                school.source_id = part.school.sourced_id
-                school.save(update_fields=["source_id"])
             targets.append(Target(part, school, members[school.pk], made=False, adopted=adopted))
     return Targets(targets, new_user)
 
