@@ -314,6 +314,7 @@ def test_an_upload_shows_how_far_the_worker_is_and_then_the_whole_page(office, p
     page = post(office, people, "upload/", file=SimpleUploadedFile("roster.zip", path.read_bytes()))
     at = page.request["PATH_INFO"]
     assert "Waiting for its turn" in text_of(page)
+    assert "Meanwhile approving has to wait; typing marks has not." in text_of(page)
     assert "being looked at" in text_of(office.get(START))
     upload_id = uuid.UUID(at.rstrip("/").rpartition("/")[2])
     with enter(people.school):
@@ -332,6 +333,8 @@ def test_an_upload_shows_how_far_the_worker_is_and_then_the_whole_page(office, p
     assert "It would do something else by now than what you saw." in text_of(other)
     again = post(office, people, at + "look/")
     assert "Looking what this roster would change" in text_of(again)
+    School.objects.filter(pk=people.school.pk).update(first_grades=School.FirstGrades.STAND)
+    assert "approving has to wait, and so has typing marks" in text_of(office.get(at))
     said = text_of(post(office, people, at + "import/", token=token))
     assert "It is just being looked at again; nothing was confirmed." in said
     assert "Import this roster?" in text_of(worked(office, people, again))

@@ -73,7 +73,7 @@ def find(school: School, upload_id: uuid.UUID) -> RosterUpload | None:
     """Return an upload of a school, without its content."""
     return (
         RosterUpload.objects.filter(school=school, pk=upload_id)
-        .select_related("uploaded_by", "confirmed_by")
+        .select_related("school", "uploaded_by", "confirmed_by")
         .defer("content")
         .first()
     )
