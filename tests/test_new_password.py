@@ -82,13 +82,14 @@ def test_each_school_of_the_person_can_read_that_it_was_done_and_one_by_whom(peo
         assert "another of their schools" in row.detail
 
 
-def test_unfreezing_forces_a_new_password_unless_the_tick_is_taken_away(people, elsewhere):
+def test_a_frozen_account_is_unfrozen_with_its_password_or_with_a_new_one(people, elsewhere):
     intruder, office = Browser(people.v), Browser(people.a)
     for box, signed_in in (({}, True), ({"force": "on"}, False)):
-        office.send(person_page(people.v, "freeze"))
+        office.send(person_page(people.v, "freeze"), {"reason": "her niece"})
         assert intruder.get("/classes/").status_code == 403
         page = office.get(person_page(people.v)).text
-        assert re.search(r'<input type="checkbox" name="force" checked', page)
+        assert re.search(r'name="force" value="on">Unfreeze and force a new password<', page)
+        assert re.search(r'<button class="button quiet">Unfreeze, keep the password<', page)
         answer = office.send(person_page(people.v, "unfreeze"), box, follow=True).text
         assert "can be used again" in answer
         assert ("whoever is signed in with it still is" in answer) == signed_in
@@ -103,9 +104,11 @@ def test_unfreezing_forces_a_new_password_unless_the_tick_is_taken_away(people, 
 
 def test_who_unfreezes_a_closed_account_is_offered_no_new_password(people):
     office = Browser(people.a)
-    office.send(person_page(people.v, "freeze"))
+    office.send(person_page(people.v, "freeze"), {"reason": "her niece"})
     Membership.objects.filter(pk=people.v.member.pk).update(is_active=False)
-    assert 'name="force"' not in office.get(person_page(people.v)).text
+    page = office.get(person_page(people.v)).text
+    assert ">Unfreeze</button>" in page
+    assert 'name="force"' not in page
     answer = office.send(person_page(people.v, "unfreeze"), {"force": "on"}, follow=True).text
     assert "can be used again" in answer
     assert "closed" in answer
