@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from changes.registry import Invalid
 
-from .models import GradingScale, GradingStep
+from .models import GradingScale
 
 _NUMBER = re.compile(r"[+-]?\d{1,6}([.,]\d{0,6})?", re.ASCII)
 
@@ -73,19 +73,21 @@ class Scale:
 
 
 def scales(ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Scale]:
-    """Return these scales, with their letters and codes. Two statements. Call inside a school."""
-    found = list(GradingScale.objects.filter(pk__in=set(ids)))
-    labels: dict[uuid.UUID, dict[str, str]] = {each.pk: {} for each in found}
-    steps = GradingStep.objects.filter(scale_id__in=labels.keys())
-    for step in steps.order_by("is_code", "-points", "label"):
-        if step.is_code or step.minimum is None:
-            labels[step.scale_id][step.label.casefold()] = step.label
-    return {
-        each.pk: Scale(
-            each.pk, each.name, each.minimum, each.maximum, each.decimals, labels[each.pk]
+    """Return these scales, with their letters and codes. One statement. Call inside a school."""
+    rows = (
+        GradingScale.objects.filter(pk__in=set(ids))
+        .order_by("steps__is_code", "-steps__points", "steps__label")
+        .values_list(
+            *("pk", "name", "minimum", "maximum", "decimals"),
+            *("steps__label", "steps__is_code", "steps__minimum"),
         )
-        for each in found
-    }
+    )
+    found: dict[uuid.UUID, Scale] = {}
+    for pk, name, minimum, maximum, decimals, label, is_code, least in rows:
+        scale = found.setdefault(pk, Scale(pk, name, minimum, maximum, decimals, {}))
+        if label is not None and (is_code or least is None):
+            scale.labels[label.casefold()] = label
+    return found
 
 
 def plain(value: decimal.Decimal | None) -> str:
