@@ -117,7 +117,8 @@ def test_what_it_says_of_that_day_is_the_same_for_ever(night):
     ]
     page = Browser(night.b).get(night.path).content.decode()
     assert "3 of 6 changes are still excluded" in page
-    assert 'by now: <b class="typed">33</b>' in page
+    now = page.index('now: <b class="typed">33</b>')
+    assert page.index("with the revert: ", now) < page.index("<del>95</del> <ins>60</ins>", now)
 
 
 def test_the_page_says_the_same_and_where_the_file_is(night):

@@ -254,7 +254,7 @@ def test_reverting_an_evening_and_lifting_it_with_the_keyboard_alone(busy, page:
     page.keyboard.type("it was her after all")
     reach(page, "Lift what is ticked")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("0 of 2 in force")).to_be_visible()
+    expect(page.get_by_text("0 of 2 changes are excluded")).to_be_visible()
     with busy.inside():
         assert busy.people.grade(busy.people.marks[0]) == "95"
         assert busy.people.is_equal()

@@ -141,4 +141,4 @@ def test_a_number_that_was_taken_meanwhile_clashes_in_the_lift_until_it_is_untic
     account = Browser(people.a).get(at)
     made, in_force = account.context["decision"].made, account.context["decision"].in_force
     assert (made, in_force) == (4, 3)
-    assert f"<b>{in_force} of {made}</b> in force" in text_of(account)
+    assert f"<b>{in_force} of {made}</b> changes are excluded" in text_of(account)
