@@ -13,6 +13,7 @@ from psycopg import sql
 
 from . import naming, registry
 from .outlook import group_of
+from .plain import plain
 from .registry import Tracked
 from .revert import Kind, Line, Preview
 
@@ -56,7 +57,7 @@ def grouped(preview: Preview) -> list[Group]:
         Group(key, titles[key], tuple(its), sum(line.key in clashing for line in its))
         for key, its in some.items()
     ]
-    return sorted(groups, key=lambda g: (not (g.clashing or g.built_on), g.title.casefold(), g.key))
+    return sorted(groups, key=lambda g: (not (g.clashing or g.built_on), plain(g.title), g.key))
 
 
 def of_keys(keys: Collection[str]) -> dict[str, str]:

@@ -29,6 +29,7 @@ from .called import called
 from .deciding import CannotProject, KeysClash, MayNotDecide
 from .incident import past_reverts, revert_or_404
 from .models import Change, Decision
+from .plain import plain
 from .preview_groups import Group
 from .projector import Move
 from .queue import Line as Waiting
@@ -527,7 +528,10 @@ def _rows(looked: Preview, listed: Sequence[Line], consequences: Sequence[Move])
         row = _row(line, typed[line.key], values, people, looked)
         groups[titles[line.entity_id], line.entity_id].append(row)
     return {
-        "groups": [(title, groups[title, entity]) for title, entity in sorted(groups, key=str)],
+        "groups": [
+            (title, groups[title, entity])
+            for title, entity in sorted(groups, key=lambda group: (plain(group[0]), group))
+        ],
         "consequences": [_of_move(move, titles, values) for move in consequences],
     }
 

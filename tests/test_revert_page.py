@@ -128,6 +128,19 @@ def test_preview_revert_and_lift(office, client, evening):
     assert "it was her after all" in shown
 
 
+def test_names_stand_where_people_look_for_them(office, evening):
+    people = evening
+    with enter(people.school):
+        people.t1.changes_cell("student", people.students[0], family_name="Čapek")
+        people.a.approves(*people.open_of(people.students[0]))
+    assert [title for title, _ in ask(office, people).context["shown"].groups] == [
+        "Brown, Ben in BIO-2",
+        "Čapek, Ada in BIO-2",
+        "Carter, Cleo in BIO-2",
+        "Evans",
+    ]
+
+
 def test_the_list_says_how_much_is_in_force(office, people, evening):
     revert(office, people)
     (decision,) = reverts(people)
@@ -141,7 +154,7 @@ def test_the_list_says_how_much_is_in_force(office, people, evening):
     assert office.post(form.action, form.data(reason="one of them")).status_code == 302
     (row,) = office.get(START).context["page"]
     assert row.in_force < row.made == 6
-    assert f"{row.in_force} of 6" in office.get(START).content.decode()
+    assert f"{row.in_force} of 6 changes" in office.get(START).content.decode()
     assert equal(people)
 
 
@@ -544,6 +557,6 @@ def test_the_result_page_says_what_was_excluded_and_why(office, evening):
     page = office.get(reverse("admin:reverted", args=[decision.number]))
     html = page.content.decode()
     assert "it was her niece" in html
-    assert "6 of 6" in html
+    assert "<b>6 of 6</b> changes are excluded" in html
     assert "Saturday 14 November 2026, 23:00" in html
     assert {each.title for each in page.context["excluded"]} >= {"Abbott, Ada in BIO-2", "Evans"}
