@@ -16,7 +16,7 @@ from accounts.models import Membership
 
 from . import naming
 from .activity import Day, Reverted, Session, Sessions, reverted
-from .unusual import unusual
+from .unusual import Sign, unusual
 
 SESSIONS_ON_A_PAGE = 50
 
@@ -64,7 +64,7 @@ def _page(
     return TemplateResponse(request, "changes/activity.html", context, status=status)
 
 
-Listed = tuple[Session, str, list[str], list[Reverted]]
+Listed = tuple[Session, str, list[Sign], list[Reverted]]
 
 
 def _by_day(request: MemberRequest, sessions: list[Session]) -> list[tuple[Day, list[Listed]]]:

@@ -1,5 +1,6 @@
 """The unusual sessions of a week, by mail to the office from Monday morning on; no mail when there
-are none. It says where to look, in words, and names no pupil. Call inside a school."""
+are none, or of weak signs alone. It says where to look, in words, and names no pupil. Call inside a
+school."""
 
 import datetime as dt
 import uuid
@@ -15,7 +16,7 @@ from accounts.outbox import Message, post
 
 from . import naming
 from .activity import Session, Sessions
-from .unusual import unusual
+from .unusual import Sign, unusual
 
 FIRST_HOUR = 6
 """Of the school's Monday."""
@@ -45,7 +46,11 @@ def compose(school: School, *, at: dt.datetime) -> None:
         for day in (monday - dt.timedelta(days=7), monday)
     )
     found = Sessions(school, time=(start, end))[0:READ]
-    told = [(each, why) for each, why in zip(found, unusual(school, found), strict=True) if why]
+    told = [
+        (each, why)
+        for each, why in zip(found, unusual(school, found), strict=True)
+        if not all(sign.is_weak for sign in why)
+    ]
     if told:
         _post(school, sorted(told, key=lambda row: -len(row[1])), start, end, at)
     _looked[school.pk] = monday
@@ -53,7 +58,7 @@ def compose(school: School, *, at: dt.datetime) -> None:
 
 def _post(
     school: School,
-    told: Sequence[tuple[Session, list[str]]],
+    told: Sequence[tuple[Session, list[Sign]]],
     start: dt.datetime,
     end: dt.datetime,
     at: dt.datetime,
@@ -106,7 +111,7 @@ def _message(
     )
 
 
-def _in_words(session: Session, why: Sequence[str], people: Mapping[uuid.UUID, str]) -> str:
+def _in_words(session: Session, why: Sequence[Sign], people: Mapping[uuid.UUID, str]) -> str:
     began, ended = map(timezone.localtime, (session.first, session.last))
     time = date_format(began, "l j F, H:i")
     if ended - began >= dt.timedelta(minutes=1):
@@ -115,7 +120,7 @@ def _in_words(session: Session, why: Sequence[str], people: Mapping[uuid.UUID, s
     return "\n".join(
         [
             f"{people.get(session.user_id, 'somebody')}, {time}",
-            *(f"    {each}" for each in why),
+            *(f"    {sign.sentence}" for sign in why),
             f"    {link}",
         ]
     )

@@ -63,7 +63,7 @@ def sessions(people: Cast, who: Person | None = None, ip: str | None = None) -> 
 
 
 def said(people: Cast, some: list[Session]) -> list[list[str]]:
-    return unusual(people.school, some)
+    return [[sign.sentence for sign in its] for its in unusual(people.school, some)]
 
 
 # Sessions. ----------------------------------------------------------------------------------------
@@ -215,6 +215,38 @@ def test_an_hour_is_usual_once_the_account_was_in_use_in_it_on_some_other_days(w
             where = origin(MONDAY - dt.timedelta(days=day, hours=1), f"earlier {day}")
             logs(weeks, weeks.v, AuditLog.Event.SIGN_IN, where)
     assert of_the_night() == ["Outside its usual hours: 23:00 to 00:00, on 2 of 71 other days."]
+
+
+@pytest.mark.parametrize(
+    ("hours_later", "label", "is_weak"),
+    [(15, "by day", True), (23, "late", False), (29, "early", False)],
+)
+def test_an_hour_of_the_day_alone_is_said_and_an_hour_of_the_night_is_marked(
+    weeks, hours_later, label, is_weak
+):
+    with enter(weeks.school):
+        at = MONDAY.replace(hour=0) + dt.timedelta(hours=hours_later)
+        logs(weeks, weeks.v, AuditLog.Event.SIGN_IN, origin(at, label))
+        found = sessions(weeks, weeks.v)
+        why = dict(zip([each.label for each in found], unusual(weeks.school, found), strict=True))
+    (hours,) = why[label]
+    assert hours.sentence.startswith("Outside its usual hours: ")
+    assert hours.is_weak is is_weak
+    assert not any(sign.is_weak for sign in why["night"])
+    shown = words(page(weeks.a, account(weeks.v)))
+    assert hours.sentence in shown
+    assert (f"unusual {hours.sentence}" in shown) is not is_weak
+
+
+def test_an_hour_of_the_day_is_marked_where_something_else_is_unusual(weeks):
+    with enter(weeks.school):
+        at = MONDAY.replace(hour=15)
+        logs(weeks, weeks.v, AuditLog.Event.SIGN_IN, origin(at, "by day", "198.51.100.4"))
+        (its,) = unusual(weeks.school, sessions(weeks, ip="198.51.100.4"))
+    assert [(sign.sentence.split()[0], sign.is_weak) for sign in its] == [
+        ("An", False),
+        ("Outside", False),
+    ]
 
 
 def test_who_only_failed_to_sign_in_at_night_was_at_no_unusual_hour(weeks):

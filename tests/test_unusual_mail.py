@@ -94,6 +94,12 @@ def test_before_the_monday_and_of_a_quiet_week_nothing_is_written(night, at):
     assert composed(night, at) == []
 
 
+def test_an_hour_of_the_day_alone_is_not_worth_a_mail(night):
+    _signs_in(night, MONDAY - dt.timedelta(days=3, hours=-9), "10.0.1.3")
+    (message, _) = composed(night)
+    assert message.subject.startswith("1 unusual session ")
+
+
 def test_monday_morning_is_that_of_the_school(night):
     with timezone.override("Pacific/Auckland"):
         assert composed(night, MONDAY - dt.timedelta(hours=13, minutes=1)) == []
