@@ -36,15 +36,28 @@ class Row:
 class Course:
     """A course on a transcript. ``counted``: the credits with which its mark is in the average.
     ``earned``: the credits that it gives; nought where an earlier term has given them already,
-    which makes it a ``repeated`` one. ``code``: the step of the scale, where the mark is one."""
+    ``earned_in``, which makes it a ``repeated`` one. ``code``: the step of the scale, where the
+    mark is one."""
 
     row: Row
     points: Decimal | None
     counted: Decimal
     earned: Decimal
     is_finished: bool
-    repeated: bool
+    earned_in: str | None
     code: Step | None
+
+    @property
+    def repeated(self) -> bool:
+        return self.earned_in is not None
+
+    @property
+    def counted_once(self) -> str:
+        """Say where the credits of a repeated course count. Who takes a course for two terms has
+        not failed it: nothing here says so."""
+        return (
+            "" if self.earned_in is None else f"its credits are counted once, in {self.earned_in}"
+        )
 
     @property
     def mark(self) -> str | None:
@@ -69,7 +82,7 @@ class Course:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Term:
     """A term on a transcript; ``gpa`` is None where no mark of it counts. ``again``: the credits
-    of what was taken again, which an earlier term gave."""
+    of its courses that an earlier term gave."""
 
     id: uuid.UUID
     name: str
@@ -86,9 +99,11 @@ class Term:
 
     @property
     def earned_in_words(self) -> str:
-        """Say the credits, and where those are that one would miss: "0 (and 4 earned before)"."""
-        before = f" (and {plain(self.again)} earned before)" if self.again else ""
-        return f"{self.earned_text}{before}"
+        """Say the credits, and where those are that one would miss, without a running total."""
+        if not self.again:
+            return self.earned_text
+        again = f"{plain(self.again)} more of courses whose credits are counted already"
+        return f"{self.earned_text} ({again})"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -135,7 +150,7 @@ def rule(decimals: int) -> str:
 def transcript(rows: Iterable[Row], *, decimals: int) -> Transcript:
     """Return what these places of one pupil come to. A term without a first day comes last."""
     ordered = sorted(rows, key=_in_order)
-    given: set[uuid.UUID] = set()
+    given: dict[uuid.UUID, str] = {}
     terms = []
     for _, of_term in itertools.groupby(ordered, key=lambda row: row.term_id):
         its = [_course(row, given) for row in of_term]
@@ -169,21 +184,22 @@ def finishes(step: Step | None) -> bool:
     return step is not None and not step.is_code and (step.points is None or step.points > 0)
 
 
-def _course(row: Row, given: set[uuid.UUID]) -> Course:
-    """Return a row as a course; ``given`` are the courses whose credits were earned before."""
+def _course(row: Row, given: dict[uuid.UUID, str]) -> Course:
+    """Return a row as a course; ``given`` are the courses whose credits were earned before, each
+    with the term that gave them."""
     step = row.points.step_of(row.mark) if row.points and row.mark is not None else None
     points = step.points if step else None
     is_finished = finishes(step)
-    repeated = is_finished and row.course_id in given
+    earned_in = given.get(row.course_id) if is_finished else None
     if is_finished:
-        given.add(row.course_id)
+        given.setdefault(row.course_id, row.term or "a term without a name")
     return Course(
         row=row,
         points=points,
         counted=row.credits if points is not None else Decimal(0),
-        earned=row.credits if is_finished and not repeated else Decimal(0),
+        earned=row.credits if is_finished and earned_in is None else Decimal(0),
         is_finished=is_finished,
-        repeated=repeated,
+        earned_in=earned_in,
         code=step if step and step.is_code else None,
     )
 

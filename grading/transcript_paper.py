@@ -47,7 +47,6 @@ def _data(
         "total": _total(found.earned_text, found.gpa),
         "rule": found.rule,
         "codes": [[each.label, each.meaning] for each in found.codes if each.meaning],
-        "has_repeated": any(each.repeated for each in found.courses),
     }
 
 
@@ -74,7 +73,7 @@ def _course(course: Course) -> dict[str, Any]:
         "credits": course.credits_text,
         "mark": course.mark or "",
         "points": course.points_text,
-        "repeated": course.repeated,
+        "counted_once": course.counted_once,
     }
 
 

@@ -11,14 +11,18 @@ import pypdfium2
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.template.loader import render_to_string
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from PIL import Image
 
 from accounts.in_school import enter
 from accounts.models import AuditLog, Disclosure
 from changes.propose import creation
-from grading import gpa, logo
+from grading import gpa, logo, transcript_paper
+from grading.management.commands.transcript import as_text
+from grading.models import Section
 from grading.transcript import Row, transcript
 from grading.transcript_rows import transcripts
 from students.models import Student
@@ -142,7 +146,34 @@ def test_a_course_that_is_passed_twice_gives_its_credits_once_and_counts_twice()
         (True, 0),
     ]
     assert (found.earned, found.counted, found.gpa) == (4, 10, D("3.20"))
-    assert [each.earned_in_words for each in found.terms] == ["4", "0 (and 4 earned before)"]
+    assert [each.earned_in_words for each in found.terms] == [
+        "4",
+        "0 (4 more of courses whose credits are counted already)",
+    ]
+    assert [each.counted_once for each in found.courses] == [
+        "",
+        "",
+        "its credits are counted once, in Autumn",
+    ]
+
+
+def test_a_course_of_two_terms_is_told_alike_on_the_page_on_paper_and_by_the_command(inside):
+    people = inside
+    people.stands("80")
+    spring = earlier_term(people, name="Spring 2027", starts_on="2027-01-09")
+    biology = Section.objects.get(pk=people.section).course_id
+    section = course_in(people, spring, course=biology, code="B2")
+    marked(people, people.students[0], section, "80")
+    ada = Student.objects.get(pk=people.students[0])
+    found = read(people)
+    paper = transcript_paper.printed(found, ada, people.school, at=timezone.now())
+    printed = pypdfium2.PdfDocument(paper.pdf)[0].get_textpage().get_text_range()
+    told = as_text(found, ada)
+    page = render_to_string("grading/transcript.html", {"transcript": found, "student": ada})
+    for said in (" ".join(printed.split()), told, page):
+        assert said.count("its credits are counted once, in Autumn 2026") == 1
+        assert "0 (4 more of courses whose credits are counted already)" in said
+        assert "taken again" not in said
 
 
 def test_who_failed_a_course_and_passes_it_later_earns_its_credits_then():

@@ -73,12 +73,14 @@ def as_text(found: Transcript, student: Student) -> str:
     """Return a transcript as lines of text."""
     lines = [f"{student} ({student.number})"]
     for term in found.terms:
-        lines += ["", f"{term.name}: GPA {_average(term.gpa) or 'none'}"]
+        average = _average(term.gpa) or "none"
+        lines += ["", f"{term.name}: GPA {average}, credits earned {term.earned_in_words}"]
         lines += [
             f"  {each.row.title} {each.row.code or ''}".rstrip()
             + f": {each.mark or 'no mark yet'}"
             + (f", {each.points_text} points" if each.points_text else "")
             + f", {each.credits_text} credits"
+            + (f" ({each.counted_once})" if each.repeated else "")
             for each in term.courses
         ]
     lines += ["", f"GPA {_average(found.gpa) or 'none'}, credits earned {found.earned_text}"]
