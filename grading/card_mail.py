@@ -40,11 +40,13 @@ class NotAsSeen(Exception):
 @dataclasses.dataclass(frozen=True)
 class Post:
     """The issued cards of a term: those ``to_send``, by the key of their message and the address;
-    those that were ``sent`` there before; those that differ from what would be said now, and those
-    of pupils without an address, which are not sent."""
+    those that were ``sent`` there before, and of these the ``outdated``, which differ from what
+    would be said now; those not sent before that differ, and those of pupils without an address,
+    which are not sent."""
 
     to_send: Sequence[tuple[str, str, IssuedCard]]
     sent: Sequence[IssuedCard]
+    outdated: Sequence[IssuedCard]
     differing: Sequence[IssuedCard]
     without_address: Sequence[IssuedCard]
 
@@ -105,22 +107,24 @@ def outgoing(term: Term, *, school: School) -> Post:
     addresses = dict(
         Student.objects.filter(pk__among=list(issued)).values_list("pk", "guardian_email")
     )
-    to_send, differing, without_address = [], [], []
+    current, differing, without_address = [], [], []
     for pupil_id, card in sorted(issued.items(), key=lambda each: each[1].pupil.casefold()):
         address = addresses.get(pupil_id, "")
         if pupil_id not in said or said[pupil_id].digest != card.said_digest:
-            differing.append(card)
+            differing.append((_key(card, address), card))
         elif not address:
             without_address.append(card)
         else:
-            to_send.append((_key(card, address), address, card))
-    keys = [key for key, _, _ in to_send]
+            current.append((_key(card, address), address, card))
+    keys = [*(key for key, _, _ in current), *(key for key, _ in differing)]
     posted = OutboxMessage.objects.filter(school=school, key__in=keys)
     already = set(posted.values_list("key", flat=True))
+    outdated = [card for key, card in differing if key in already]
     return Post(
-        to_send=[each for each in to_send if each[0] not in already],
-        sent=[card for key, _, card in to_send if key in already],
-        differing=differing,
+        to_send=[each for each in current if each[0] not in already],
+        sent=[*(card for key, _, card in current if key in already), *outdated],
+        outdated=outdated,
+        differing=[card for key, card in differing if key not in already],
         without_address=without_address,
     )
 

@@ -236,11 +236,12 @@ def release(request: MemberRequest) -> HttpResponseBase:
     term = _asked_term(request)
     if term is None:
         return redirect("admin:cards")
+    scope = _asked_scope(request, term)
     if request.method != "POST":
-        return _confirmation(request, term, "release")
+        return _confirmation(request, term, scope, "release")
     card_mail.release(term, by=request.member, origin=request.origin)
     messages.success(request, f"The report cards of {term} are released: they can be sent now.")
-    return redirect(_address(term, "school"))
+    return redirect(_address(term, scope.key))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -249,8 +250,9 @@ def send(request: MemberRequest) -> HttpResponseBase:
     term = _asked_term(request)
     if term is None:
         return redirect("admin:cards")
+    scope = _asked_scope(request, term)
     if request.method != "POST":
-        return _confirmation(request, term, "send")
+        return _confirmation(request, term, scope, "send")
     seen = request.POST.get("seen", "")
     try:
         found = card_mail.send(term, seen=seen, by=request.member, origin=request.origin)
@@ -258,7 +260,7 @@ def send(request: MemberRequest) -> HttpResponseBase:
         messages.error(request, str(refusal))
     except card_mail.NotAsSeen as refusal:
         messages.warning(request, str(refusal))
-        return _confirmation(request, term, "send", status=409)
+        return _confirmation(request, term, scope, "send", status=409)
     else:
         count = len(found.to_send)
         if count:
@@ -267,21 +269,22 @@ def send(request: MemberRequest) -> HttpResponseBase:
             )
         else:
             messages.info(request, "Nothing was sent: there is no card that was not sent before.")
-    return redirect(_address(term, "school"))
+    return redirect(_address(term, scope.key))
 
 
 def _confirmation(
-    request: MemberRequest, term: Term, step: str, *, status: int = 200
+    request: MemberRequest, term: Term, scope: Scope, step: str, *, status: int = 200
 ) -> HttpResponseBase:
     school = request.member.school
     outgoing = card_mail.outgoing(term, school=school)
     context = {
         "term": term,
+        "scope": scope,
         "step": step,
         "outgoing": outgoing,
         "not_issued": len(set(_scope("school", term).pupil_ids) - outgoing.issued),
         "released": card_mail.released(term),
-        "back": _address(term, "school"),
+        "back": _address(term, scope.key),
     }
     return TemplateResponse(request, "grading/cards_confirm.html", context, status=status)
 
@@ -302,6 +305,12 @@ def _asked_term(request: MemberRequest) -> Term | None:
     if request.method == "POST":
         return _term(request.POST.get("term"), request)
     return _term(request.GET["term"], request) if "term" in request.GET else None
+
+
+def _asked_scope(request: MemberRequest, term: Term) -> Scope:
+    """Return what was chosen on the page of cards, to come back to it."""
+    asked = request.POST if request.method == "POST" else request.GET
+    return _scope(asked.get("of") or "school", term)
 
 
 def _scope(key: str, term: Term) -> Scope:

@@ -4,6 +4,7 @@ import io
 import re
 import uuid
 import zipfile
+from urllib.parse import urlencode
 
 import pytest
 from django.core import mail
@@ -22,7 +23,7 @@ from grading.models import CardRun, IssuedCard, Logo, Term
 from grading.paper import press
 from tests import pdf
 from tests.cast import Cast
-from tests.pages import Browser
+from tests.pages import Browser, form_of
 
 CARDS = reverse("admin:cards")
 
@@ -329,7 +330,15 @@ def test_before_it_is_released_and_sent_a_page_says_what_will_happen(office, gra
     assert "<dt>could be sent then</dt><dd>2</dd>" in page
     assert "Cleo Carter</a>" in page.partition("for want of an address")[2]
     assert "Send 2 cards" not in form(office, SEND, graded)
-    office.send(RELEASE, {"term": str(graded.term)})
+    # Who came from the cards of a class is told that it is about all, and comes back to the class.
+    of_class = {"term": str(graded.term), "of": f"class:{graded.section}"}
+    back = f"{CARDS}?{urlencode(of_class)}"
+    assert "the whole school, not just" not in page
+    page = office.get(RELEASE, of_class)
+    assert "the whole school, not just" in text(page)
+    assert page.context["back"] == back
+    assert office.get(RELEASE, of_class | {"of": "class:x"}).status_code == 404
+    assert office.send(RELEASE, form_of(page.content.decode(), RELEASE)).url == back
     assert "Send 2 cards by e-mail</button>" in form(office, SEND, graded)
     assert office.get(SEND).url == office.get(RELEASE).url == CARDS
 
@@ -387,6 +396,14 @@ def test_a_card_that_differs_is_not_sent_and_the_amended_one_is(office, graded):
     _, ada = sent()
     assert "It replaces the report card that was issued before" in ada.body
     assert ada.attachments[0][1] == bytes(cards(graded)[1].file)
+    # One that was sent stays one that was sent, also when it differs from then on.
+    with enter(graded.school):
+        graded.stand(graded.marks[0], "92", by=graded.t2)
+    page = form(office, SEND, graded)
+    assert "<dt>sent before, of which 1 differs now</dt><dd>2</dd>" in page
+    assert "Ada Abbott</a>" in page.partition("Not sent again, because")[2]
+    assert "Not sent, because" not in page
+    assert "1 sent card that differs" in text(office.get(CARDS))
 
 
 def test_a_teacher_may_neither_release_nor_send(graded):
