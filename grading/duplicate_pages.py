@@ -5,6 +5,7 @@ differ, and does just that, or nothing. So does the undoing.
 """
 
 import dataclasses
+import datetime as dt
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,11 +13,12 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, DateField, Q, QuerySet
 from django.http import Http404, HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
@@ -358,15 +360,34 @@ def _details(keep: Pupil, other: Pupil, merged: Merged | None) -> list[Row]:
         {pair.field: pair for pair in merged.pairs if pair.entity_id == keep.id} if merged else {}
     )
     names = [name for name in tracked.fields if name in pairs or name in duplicates.FIELDS]
+    values = {
+        name: (
+            keep.details.get(name) or (pairs[name].kept if name in pairs else None),
+            other.details.get(name) or (pairs[name].other if name in pairs else None),
+        )
+        for name in names
+    }
+    texts = naming.value_texts(
+        ("student", name, value) for name, both in values.items() for value in both if value
+    )
+    columns = {each.column: each for each in tracked.model._meta.concrete_fields}
+
+    def as_read(name: str, value: str | None) -> str:
+        if not value:
+            return ""
+        if isinstance(columns[tracked.field(name).column], DateField):
+            return date_format(dt.date.fromisoformat(value), "j F Y")
+        return texts["student", name, value]
+
     return [
         Row(
             label=tracked.field(name).label,
-            kept=keep.details.get(name) or (pairs[name].kept if name in pairs else None) or "",
-            other=other.details.get(name) or (pairs[name].other if name in pairs else ""),
+            kept=as_read(name, kept),
+            other=as_read(name, theirs),
             pair=pairs.get(name),
         )
-        for name in names
-        if name in pairs or keep.details.get(name) or other.details.get(name)
+        for name, (kept, theirs) in values.items()
+        if name in pairs or kept or theirs
     ]
 
 

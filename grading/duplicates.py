@@ -84,14 +84,19 @@ class Pupil:
         return ", ".join(name for name in names if name) or "(no name)"
 
     @property
+    def born(self) -> str:
+        """The date of birth, as people read it."""
+        day = parse_date(self.details.get("birth_date", ""))
+        return date_format(day, "j F Y") if day else ""
+
+    @property
     def introduced(self) -> str:
         """Who it is, in a line: by the home group, or where there is none, by some classes."""
-        born = parse_date(self.details.get("birth_date", ""))
         group = self.details.get("home_group", "")
         some = ", ".join(each.label for each in self.classes[:FEW_CLASSES])
         facts = (
             self.name,
-            f"born {date_format(born, 'j F Y')}" if born else "",
+            f"born {self.born}" if self.born else "",
             group or (some and f"in {some}"),
             "" if self.stands else "awaiting approval",
         )
