@@ -267,8 +267,14 @@ def test_a_zip_bomb_and_what_is_no_zip_are_refused(office, people):
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 30_000, 30_000, len(directory), 0, 0)
     crowd = SimpleUploadedFile("c.zip", directory + end)
     assert "the zip holds thousands of other files" in text_of(uploaded(office, people, crowd))
-    page = uploaded(office, people, SimpleUploadedFile("x.zip", b"PK no"))
-    assert "this is neither a folder nor a sound zip file" in text_of(page)
+    directory = b"PK\1\2".ljust(100, b"\0")
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 2, 2, len(directory), 0, 0)
+    damaged = SimpleUploadedFile("d.zip", directory + end)
+    assert "this zip file is damaged" in text_of(uploaded(office, people, damaged))
+    page = post(office, people, "upload/", file=SimpleUploadedFile("x.zip", b"PK no"))
+    assert page.status_code == 422
+    said = "This is not a zip file, or it is damaged. Choose the zip file that your other system"
+    assert said in text_of(page)
     page = post(office, people, "upload/", file=SimpleUploadedFile("x.exe", b"MZ"))
     assert page.status_code == 422
     assert "Choose one zip, or CSV files and nothing else." in text_of(page)
@@ -434,7 +440,7 @@ def test_a_file_of_some_megabytes_is_taken_of_the_office_alone_and_a_huge_one_of
     office, people, client
 ):
     def sent(size):
-        file = SimpleUploadedFile("r.zip", b"PK" + bytes(size))
+        file = SimpleUploadedFile("r.zip", bytes(size) + b"PK\5\6" + bytes(18))
         return client.post(
             START + "upload/", {"school": people.school.pk, "file": file}, follow=True
         )

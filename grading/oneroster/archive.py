@@ -51,6 +51,7 @@ def open_delivery(
 ) -> Iterator[Delivery]:
     """Open the folder or zip at `path`, or the zip `file`, which `path` only names. Raises
     BadRoster when that is impossible or unwise."""
+    uploaded = file is not None
     with ExitStack() as stack:
         try:
             if file is None and path.is_file():
@@ -65,6 +66,8 @@ def open_delivery(
             else:
                 _refuse(problems, path.name, "there is no such folder or zip file")
         except NO_ZIP:
+            if uploaded:
+                _refuse(problems, path.name, "this zip file is damaged")
             _refuse(problems, path.name, "this is neither a folder nor a sound zip file")
         except OSError as error:
             _refuse(problems, path.name, "it cannot be read: {}", error.strerror or "unknown error")

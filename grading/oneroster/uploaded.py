@@ -18,6 +18,7 @@ from accounts.in_school import enter
 from accounts.models import Membership, School
 from accounts.origin import Origin
 from grading.models import RosterUpload
+from grading.oneroster.archive import NO_ZIP
 from grading.oneroster.removal import Held
 
 KEPT_FOR = dt.timedelta(days=1)
@@ -41,7 +42,7 @@ def keep(files: Sequence[UploadedFile], *, by: Membership, at: dt.datetime) -> R
     """Keep a zip, or the CSV files of a delivery, until it is imported or a day has passed.
 
     Raises:
-        NoDelivery: it is neither, or too large.
+        NoDelivery: it is neither, or damaged, or too large.
     """
     if not files:
         raise NoDelivery("Choose a file first: the zip of the roster, or all of its CSV files.")
@@ -55,6 +56,11 @@ def keep(files: Sequence[UploadedFile], *, by: Membership, at: dt.datetime) -> R
     names = [file.name or "" for file in files]
     if len(files) == 1 and names[0].lower().endswith(".zip"):
         content, name = files[0].read(), names[0]
+        if not _is_zip(content):
+            raise NoDelivery(
+                "This is not a zip file, or it is damaged. Choose the zip file that your other "
+                "system exported."
+            )
     elif all(each.lower().endswith(".csv") for each in names):
         content, name = _packed(files), f"{len(files)} CSV file{'' if len(files) == 1 else 's'}"
     else:
@@ -148,6 +154,14 @@ def _begin_anew(upload: RosterUpload) -> None:
             *("confirmed_by", "confirmed_at", "ip", "user_agent", "session"),
         ]
     )
+
+
+def _is_zip(content: bytes) -> bool:
+    """Whether this ends as a zip does. Nothing of it is unpacked."""
+    try:
+        return zipfile.is_zipfile(io.BytesIO(content))
+    except NO_ZIP:
+        return False
 
 
 def _packed(files: Sequence[UploadedFile]) -> bytes:
