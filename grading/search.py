@@ -6,6 +6,7 @@ Looks at the school's pupils and at one's own waiting ones, nobody else's. Call 
 import dataclasses
 import datetime as dt
 import uuid
+from collections.abc import Collection
 
 from django.utils.dateparse import parse_date
 from rapidfuzz import fuzz
@@ -45,7 +46,7 @@ def find(
     query: str,
     *,
     by: Membership,
-    here: set[uuid.UUID],
+    here: Collection[uuid.UUID],
     number: str = "",
     show_here: bool = False,
     most: int = MOST,
@@ -72,7 +73,7 @@ def find(
     return [_found(records[each], here) for each in best if each in records]
 
 
-def get(pupil_id: uuid.UUID, *, by: Membership, here: set[uuid.UUID]) -> Found | None:
+def get(pupil_id: uuid.UUID, *, by: Membership, here: Collection[uuid.UUID]) -> Found | None:
     """Return a pupil that ``by`` may name, or None."""
     record = overlay.see("student", [pupil_id], by=by).get(pupil_id)
     return _found(record, here) if record and record.exists else None
@@ -117,7 +118,7 @@ def _words(text: str) -> list[str]:
     return plain(text).translate(_BETWEEN_WORDS).split()
 
 
-def _found(record: overlay.Record, here: set[uuid.UUID]) -> Found:
+def _found(record: overlay.Record, here: Collection[uuid.UUID]) -> Found:
     def text(field: str) -> str:
         return last_known(record, field) or ""
 

@@ -145,10 +145,10 @@ class Sheet:
         return sum(cell.mine is not None and cell.mine.is_open for cell in cells)
 
     @property
-    def pupils(self) -> set[uuid.UUID]:
-        """The pupils who are in the class already, withdrawn ones too."""
-        rows = [*self.enrolled, *self.waitlisted, *self.moved, *self.withdrawn]
-        return {row.student.id for row in rows if row.student}
+    def pupils(self) -> dict[uuid.UUID, uuid.UUID]:
+        """The pupils who are in the class already, withdrawn ones too, each with the row's id."""
+        rows = [*self.withdrawn, *self.moved, *self.waitlisted, *self.enrolled]
+        return {row.student.id: row.id for row in rows if row.student}
 
     def row_of(self, enrollment_id: uuid.UUID) -> Row | None:
         return next((row for row in self.editable if row.id == enrollment_id), None)

@@ -1,5 +1,6 @@
 """Adding a missing pupil: search, enrol, create, and another in place of a declined one."""
 
+import re
 import uuid
 
 import pytest
@@ -249,7 +250,11 @@ def test_who_has_the_same_number_or_is_in_the_class_is_among_the_similar(people)
         .content.decode()
     )
     assert "Abbott, Ada" in page
-    assert "in this class already" in page
+    at = f"{url('sheet', people)}?pupil={people.marks[0].hex}"
+    assert f'href="{at}">in this class already' in page
+    sheet = Browser(people.t1).get(at).content.decode()
+    (focused,) = re.findall(r"<input [^>]*autofocus[^>]*>", sheet)
+    assert 'name="grade-1"' in focused
 
 
 def test_somebody_elses_new_pupil_is_not_among_the_similar(people):

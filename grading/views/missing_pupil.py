@@ -132,7 +132,7 @@ def _put_instead(request: MemberRequest, section: Section, row: Row) -> HttpResp
     return _back_to_mark(section, row.id)
 
 
-def _here(request: MemberRequest, section: Section) -> set[uuid.UUID]:
+def _here(request: MemberRequest, section: Section) -> dict[uuid.UUID, uuid.UUID]:
     return load(section, by=request.member, at=timezone.now()).pupils
 
 
@@ -148,25 +148,28 @@ def _looked_for(request: MemberRequest, section: Section, query: str) -> dict[st
     }
 
 
-def _similar(
-    request: MemberRequest, section: Section, values: dict[str, str]
-) -> list[search.Found]:
-    """Return the pupils that the new one might be."""
-    return search.find(
+Similar = list[tuple[search.Found, uuid.UUID | None]]
+
+
+def _similar(request: MemberRequest, section: Section, values: dict[str, str]) -> Similar:
+    """Return the pupils that the new one might be; who is in the class, with their row."""
+    here = _here(request, section)
+    found = search.find(
         f"{values['family_name']} {values['given_names']}",
         by=request.member,
-        here=_here(request, section),
+        here=here,
         number=values["number"],
         show_here=True,
         most=6,
     )
+    return [(pupil, here.get(pupil.id)) for pupil in found]
 
 
 def _form(
     request: MemberRequest,
     section: Section,
     form: NewPupilForm,
-    similar: list[search.Found] | None = None,
+    similar: Similar | None = None,
 ) -> HttpResponse:
     context = {
         "section": section,
