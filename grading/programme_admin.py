@@ -15,13 +15,14 @@ from students.models import Programme
 
 from . import programme_pages, programmes
 from .programme_form import ProgrammeForm
+from .scales import plain
 
 
 @admin.register(Programme)
 class ProgrammeAdmin(OfficeAdmin):
     heading = "Programmes"
     lead = "What it takes to finish. Which programme a pupil is in stands in the pupil’s record."
-    list_display = ("name", "credits", "in_areas", "named_courses", "least_gpa", "is_retired")
+    list_display = ("name", "credits", "in_areas", "named_courses", "lowest_gpa", "is_retired")
     search_fields = ("name",)
     ordering = ("name", "id")
 
@@ -53,6 +54,10 @@ class ProgrammeAdmin(OfficeAdmin):
     @admin.display(description="named courses")
     def named_courses(self, row: Programme) -> int:
         return len(row.courses)
+
+    @admin.display(description="lowest GPA", ordering="least_gpa")
+    def lowest_gpa(self, row: Programme) -> str | None:
+        return None if row.least_gpa is None else plain(row.least_gpa)
 
     @admin.display(description="retired", boolean=True)
     def is_retired(self, row: Programme) -> bool:

@@ -41,7 +41,7 @@ class ProgrammeForm(forms.Form):
         help_text="Several with Ctrl, or Cmd on a Mac.",
     )
     least_gpa = forms.DecimalField(
-        label="Least grade point average",
+        label="Lowest grade point average",
         required=False,
         min_value=0,
         max_digits=7,

@@ -279,6 +279,9 @@ def test_the_office_adds_a_programme_and_changes_it_with_a_row_in_the_audit_log(
     form = form_of(Browser(people.a).get(change).content.decode())
     assert (form["credits"], form["least_gpa"]) == ("12", "2.5")
     assert form["areas"] == "Languages: 4\r\nLife sciences: 2.5"
+    listed = Browser(people.a).get(reverse("admin:students_programme_changelist")).content.decode()
+    assert "Lowest GPA" in listed
+    assert ">2.5</td>" in listed
     assert sent(people, change, **form | {"least_gpa": "", "retired": "on"}).status_code == 302
     with enter(people.school):
         programme.refresh_from_db()
