@@ -141,6 +141,7 @@ function answered({edits}, html) {
   ["missing", "waiting"].forEach((name) => {
     document.querySelector(`[data-${name}]`).textContent = counts[name];
   });
+  offerNext();
   one(".warnings:not(:empty)") && all(".warnings").forEach((each) => each.replaceChildren());
   page.content.querySelectorAll("[data-of]").forEach((warnings) => {
     one(`[value="${warnings.dataset.of}"]`)?.closest("tr").querySelector(".warnings").replaceChildren(warnings);
@@ -150,6 +151,12 @@ function answered({edits}, html) {
     sendRest(); // what a block was held up by is mended
   }
   settle();
+}
+
+/* The way to the next pupil without a mark, while there is one. */
+function offerNext() {
+  const missing = document.querySelector("[data-missing]").textContent;
+  document.querySelector("[data-next-missing]").hidden = missing === "0";
 }
 
 function show(cell, {text, edit}, answer) {
@@ -216,9 +223,19 @@ function say(cells) {
   const invalid = cells.filter((cell) => cell.hasAttribute("aria-invalid"));
   const [first] = [...invalid, ...cells];
   const state = `${first.labels[0].textContent}: ${answerOf(first).innerText.replace(/\s+/g, " ").trim()}`;
-  one("[data-rest]").hidden = !cells.some((cell) => answerOf(cell).querySelector("[data-not-yet]"));
+  sayOfBlock(cells.some((cell) => answerOf(cell).querySelector("[data-not-yet]")));
   const many = `${counted(cells.length, "entry", "entries")} sent, ${invalid.length} refused. `;
   one("[data-said]").textContent = cells.length > 1 ? many + (invalid.length ? state : "") : state;
+}
+
+/* Where nothing of a pasted block is saved yet, what was told of pasting it is told there. */
+function sayOfBlock(isHeldUp) {
+  const told = one("[data-told]");
+  one("[data-rest]").hidden = !isHeldUp;
+  if (isHeldUp && !told.hidden) {
+    one("[data-told-of-block]").textContent = told.textContent;
+    tell("");
+  }
 }
 
 function failed({edits}, isForTime) {
@@ -233,6 +250,7 @@ function failed({edits}, isForTime) {
 }
 
 export function start() {
+  offerNext();
   const batches = new Map();
   for (const each of unsaved) {
     const key = each[1].batch;
