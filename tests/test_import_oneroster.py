@@ -527,7 +527,7 @@ def test_a_standing_mark_waits_for_a_second_person_and_is_reported(deliver):
         "results.csv": SOUND["results.csv"].replace(",80,", ",90,").replace("Well done", "Better")
     }
     said = run(deliver(changed))
-    assert "  1 mark not changed: another mark stands there." in said
+    assert "  1 mark waits for a second person of the office: another mark stands there:" in said
     assert "    Ana Moreno in Biology 2: 80 -> 90" in said
     with enter(school()):
         assert mark_of("p1").grade == "80"

@@ -206,6 +206,19 @@ def test_a_changed_name_and_a_mark_that_stands_are_shown_as_what_they_become(
     assert "family name: Li Lee" in said
     assert "mark: 80 90" in said
     assert "Another mark stands: a second person approves the correction." in said
+    assert "changed: 1 pupil 1 mark waits for a second person of the office: another" in said
+    assert "1 enrolment waits for a second person" in said
+    assert "1 enrolment changed" not in said
+
+
+def test_a_pupil_who_never_came_with_a_roster_is_counted_where_no_file_has_them(
+    upload, office, people
+):
+    assert "3 pupils here are not in the files, and stay." in text_of(upload())
+    exported = f"{people.students[0]},true,s1,student,Ada,Abbott,,"
+    page = upload(plus("users.csv", exported))
+    assert "2 pupils here are not in the files, and stay." in text_of(page)
+    assert "2 pupils here are not in the files, and stay." in text_of(confirm(office, people, page))
 
 
 def test_a_roster_that_takes_much_away_asks_for_a_tick(upload, office, people):

@@ -159,8 +159,8 @@ def _load_school(
     step(f"writing {len(difference.drafts):,} values", 2, values=len(difference.drafts))
     entered = write(difference, target, origin=origin, reason=reason, problems=problems)
     if entered is not None:
-        _fill(report, part, difference, matches, entered)
         report.removal = removal
+        _fill(report, part, difference, matches, entered)
         if telling:
             report.lines = what_changed(difference, entered)
     report.teachers = len(staff.made)
@@ -206,11 +206,12 @@ def _fill(
 ) -> None:
     """Write down what was done."""
     report.added = difference.added
-    report.changed = difference.changed
+    report.changed = difference.changed - _only_waiting(entered, report.removal)
     report.kept = difference.kept
     report.deleted = len(matches.deleted)
     if not part.partial:
         report.gone = Counter({kind: len(gone) for kind, gone in matches.gone.items()})
+        report.own_pupils = len(matches.own["student"])
     report.values = len(entered.saved.changes)
     grades = sum(change.field == "grade" for change in entered.saved.changes)
     report.grades = grades - len(entered.waiting)
@@ -227,6 +228,20 @@ def _fill(
         report.waiting.append(
             f"{who} in {where}: {judged.old_value or 'cleared'} -> {judged.value or 'cleared'}"
         )
+
+
+def _only_waiting(entered: Entered, removal: Removal) -> Counter[str]:
+    """Return how many of the changed records there are of each type of which nothing stands
+    otherwise yet. A mark that is taken away was not counted as a change."""
+    waiting = {
+        judged.entity_id: judged.entity_type
+        for judged in entered.waiting
+        if (judged.entity_id, judged.field) not in removal.places
+    }
+    for change in entered.saved.changes:
+        if not change.two_people:
+            waiting.pop(change.entity_id, None)
+    return Counter(waiting.values())
 
 
 def _record_people(target: Target, staff: People, origin: Origin) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from changes.formulas import guarded
 from grading.oneroster.problems import BadRoster, fair_share, printable
 from grading.oneroster.report import NAMES, Report, tell
-from grading.oneroster.told import DELETED, NEW, WITHDRAWS, Line
+from grading.oneroster.told import DELETED, NEW, WAITS, WITHDRAWS, Line
 
 LISTED = 100
 """So many records of one kind, and so many problems, are listed on the page; all are counted."""
@@ -78,6 +78,12 @@ def problems_as_csv(shown: Shown) -> bytes:
     return out.getvalue().encode("utf-8-sig")
 
 
+def _word(what: str, count: int) -> str:
+    if what == WAITS:
+        return f"{'waits' if count == 1 else 'wait'} for a second person"
+    return WORDS.get(what, "changed")
+
+
 def _groups(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
     """Yield the records of one type that go one way, each type and way once."""
     lines = list(lines)
@@ -86,7 +92,7 @@ def _groups(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
         one, many = NAMES[entity_type]
         some = [line for line in lines if (line.entity_type, line.what) == (entity_type, what)]
         yield {
-            "heading": f"{one if count == 1 else many} {WORDS.get(what, 'changed')}",
+            "heading": f"{one if count == 1 else many} {_word(what, count)}",
             "what": what,
             "count": f"{count:,}",
             "more": f"{count - LISTED:,}" if count > LISTED else "",

@@ -38,7 +38,8 @@ class Matches:
 
     deleted: in the roster, but deleted here on purpose; they and what refers to them stay away.
     freed: enrolments whose roster id now means another one. gone: the records that once came from a
-    roster and are not in this one, by entity type; of a delta none, which says what is gone.
+    roster and are not in this one, by entity type; own: those that never did, and are not in this
+    one either. Of a delta none of both counts, which says what is gone.
     """
 
     ids: dict[Ref, uuid.UUID] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Matches:
     deleted: set[Ref] = field(default_factory=set)
     freed: set[uuid.UUID] = field(default_factory=set)
     gone: dict[str, set[uuid.UUID]] = field(default_factory=dict)
+    own: dict[str, set[uuid.UUID]] = field(default_factory=dict)
 
 
 def imported() -> Imported:
@@ -143,6 +145,7 @@ def _match_type(
     matched = set(matches.ids.values())
     matches.freed -= matched
     matches.gone[kind] = set(by_source.values()) - matched - matches.freed
+    matches.own[kind] = set(by_own_id.values()) - matched
 
 
 def _leave_deleted(unknown: Sequence[tuple[Ref, uuid.UUID]], matches: Matches) -> None:

@@ -25,12 +25,14 @@ LISTED = 100
 class SchoolReport:
     """What an import did in one school, for the person who ran it.
 
-    values: how many were written. added, changed: records by entity type. grades: marks that stand
-    now. waiting: marks that wait for a second person, since another mark stands; a line each.
+    values: how many were written. added, changed: records by entity type, without those of which
+    only a mark waits. grades: marks that stand now. waiting: marks that wait for a second person,
+    since another mark stands; a line each.
     kept: values that were changed here since the last import, and in the file not. deleted:
     records of the file that were deleted here. gone: records that are no longer in the file, by
-    entity type. removal: what was taken away. lines: what was changed, record by record. teachers:
-    new members. notes: sentences about accounts.
+    entity type. own_pupils: those who never came with a roster, and are in none of the files.
+    removal: what was taken away. lines: what was changed, record by record. teachers: new members.
+    notes: sentences about accounts.
     """
 
     name: str
@@ -44,6 +46,7 @@ class SchoolReport:
     kept: int = 0
     deleted: int = 0
     gone: Counter[str] = field(default_factory=Counter)
+    own_pupils: int = 0
     removal: Removal = field(default_factory=Removal)
     lines: list[Line] = field(default_factory=list)
     teachers: int = 0
@@ -109,9 +112,8 @@ def _tell_school(school: SchoolReport, email: str, *, listing: bool) -> Iterator
         yield f"  marks: {school.grades:,}"
     if school.waiting:
         yield (
-            f"  {_count(len(school.waiting), 'mark', 'marks')} not changed: another mark stands "
-            "there. The correction waits for a second person of the office"
-            f"{':' if listing else '.'}"
+            f"  {_count(len(school.waiting), 'mark waits', 'marks wait')} for a second person of "
+            f"the office: another mark stands there{':' if listing else '.'}"
         )
         if listing:
             yield from _lines(school.waiting)
@@ -130,6 +132,10 @@ def _tell_school(school: SchoolReport, email: str, *, listing: bool) -> Iterator
     left = school.gone - Counter({"enrollment": school.removal.withdrawn})
     if any(left.values()):
         yield f"  no longer in the file, left as they are: {_list(left)}"
+    if school.own_pupils:
+        n = school.own_pupils
+        pupils = _count(n, "pupil here is", "pupils here are")
+        yield f"  {pupils} not in the files, and {'stays' if n == 1 else 'stay'}."
     yield from _lines(school.notes)
 
 

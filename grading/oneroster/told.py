@@ -13,7 +13,8 @@ from changes.registry import EXISTS, FALSE, TRUE
 from changes.review import Entered
 from grading.oneroster.compare import STATUS, WITHDRAWN, Difference
 
-NEW, CHANGED, WITHDRAWS, DELETED = "new", "changed", "withdrawn", "deleted"
+NEW, CHANGED, WAITS = "new", "changed", "waits"
+WITHDRAWS, DELETED = "withdrawn", "deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A record that changed. what: one of the four words above. places: where the delivery says
+    """A record that changed. what: one of the five words above. places: where the delivery says
     so, as file and line."""
 
     entity_type: str
@@ -79,4 +80,6 @@ def _what(some: Sequence[Change]) -> str:
         return NEW
     if said.get(EXISTS) == FALSE:
         return DELETED
+    if all(change.two_people for change in some):
+        return WAITS
     return WITHDRAWS if said.get(STATUS) == WITHDRAWN else CHANGED
