@@ -39,6 +39,7 @@ class Flag(models.TextChoices):
     RIVAL = "rival", "two people, two values"
     BUILDS = "builds", "builds on what waits"
     CANNOT = "cannot", "cannot be approved as it is"
+    SECOND = "second", "a second person must approve"
     STANDS = "stands", "changes what stands"
     NEW = "new", "new record"
     DELETES = "deletes", "deletes a record"
@@ -162,7 +163,7 @@ def _refused(school: School, some: Sequence[Judged]) -> Told:
     known = {
         Why.CONFLICT: Flag.CONFLICT,
         Why.PREREQUISITE: Flag.BUILDS,
-        Why.SECOND_PERSON: Flag.CANNOT,
+        Why.SECOND_PERSON: Flag.SECOND,
         Why.FROZEN: Flag.CANNOT,
         Why.INVALID: Flag.CANNOT,
         Why.REASON: Flag.STANDS,

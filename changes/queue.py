@@ -85,7 +85,7 @@ class Line:
     @property
     def told(self) -> list[Mark]:
         """The flags to be shown: where it is said why it cannot be approved, not that once more."""
-        said = {Flag.CONFLICT, Flag.BUILDS, Flag.CANNOT} if self.why_not else set()
+        said = {Flag.CONFLICT, Flag.BUILDS, Flag.CANNOT, Flag.SECOND} if self.why_not else set()
         return [mark for mark in self.marks if mark.flag not in said]
 
     @property

@@ -144,7 +144,7 @@ def test_who_looks_is_told_that_they_cannot_approve_their_own_correction(inside)
     people = inside
     people.stand(people.marks[0], "60", by=people.t1)
     own = only(people.a.types(people.marks[0], "65", reason="added up wrongly"))
-    assert "only when a second person approves it" in told(people, own)[Flag.CANNOT]
+    assert "only when a second person approves it" in told(people, own)[Flag.SECOND]
 
 
 def test_a_deletion_is_flagged(inside):
