@@ -258,7 +258,7 @@ def _form(
 class AuditLogAdmin(OfficeAdmin):
     heading = "Audit log"
     lead = "Sign-ins, refusals, decisions, exports, changes of people and policy: only added to."
-    group = "People and policy"
+    group = "The record, as kept"
     list_display = ("at", "event", "user", "address", "detail")
     list_filter = ("event", "at")
     list_select_related = ("user",)

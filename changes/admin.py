@@ -148,7 +148,7 @@ def sorted_by_name(names: Mapping[str, str]) -> dict[str, str]:
 class ChangeSetAdmin(OfficeAdmin):
     heading = "Change sets"
     lead = "One for each save by one person."
-    group = "Ledger"
+    group = "The record, as kept"
     list_display = ("received_at", "who", "address", "way", "reason")
     list_filter = ("source", "received_at")
     list_select_related = ("initiator",)
@@ -181,7 +181,7 @@ class ChangeSetAdmin(OfficeAdmin):
 class ChangeAdmin(OfficeAdmin):
     heading = "Changes"
     lead = "Every value that anybody proposed, and what became of it."
-    group = "Ledger"
+    group = "The record, as kept"
     list_display = ("received_at", "author", "called", "what", "becomes", "status", "decision")
     list_filter = ("status", "entity_type", "kind", "change_set__received_at")
     list_select_related = ("change_set", "author", "decision")
@@ -260,7 +260,7 @@ class ChangeAdmin(OfficeAdmin):
 class DecisionAdmin(OfficeAdmin):
     heading = "Decisions"
     lead = "What was approved, declined, reverted and lifted: by whom, from where, and why."
-    group = "Ledger"
+    group = "The record, as kept"
     list_display = ("number", "kind", "decided_by", "rule", "decided_at", "address", "reason")
     list_filter = ("kind", "decided_at")
     list_select_related = ("decided_by",)

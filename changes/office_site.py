@@ -43,7 +43,13 @@ NOT_OURS = {
     "view_on_site",
     "app_list",
 }
-GROUPS = ("Records", "Ledger", "People and policy")
+GROUPS = {
+    "Records": "",
+    "The record, as kept": "Row by row, to look something up. What is to be done stands in Review, "
+    "Corrections and Revert.",
+    "People and policy": "",
+}
+"""The parts of the start page that are lists, each with what is said of it."""
 
 
 class OfficeSite(AdminSite):
@@ -138,13 +144,14 @@ class OfficeSite(AdminSite):
         groups = [
             (
                 group,
+                lead,
                 [
                     (page.heading, reverse(f"admin:{_name(model)}_changelist"))
                     for model, page in pages
                     if isinstance(page, OfficeAdmin) and page.group == group
                 ],
             )
-            for group in GROUPS
+            for group, lead in GROUPS.items()
         ]
         context = {
             "title": self.index_title,

@@ -274,7 +274,8 @@ class RemarkAdmin(TrackedAdmin):
 
 @admin.register(GradeCorrection)
 class GradeCorrectionAdmin(OfficeAdmin):
-    heading = "Grade corrections"
+    heading = "Grade corrections, as kept"
+    group = "The record, as kept"
     lead = "Every change of a mark that stood: who asked and why, who decided and when."
     list_display = (
         "submitted_at",
@@ -347,6 +348,7 @@ class FieldOfSection(admin.SimpleListFilter):
 @admin.register(CourseChangeHistory)
 class CourseChangeHistoryAdmin(OfficeAdmin):
     heading = "History of sections"
+    group = "The record, as kept"
     list_display = (
         "changed_at",
         "section_called",

@@ -3,12 +3,14 @@
 import re
 
 import pytest
+from django.contrib import admin
 from django.db.models import Value
 from django.urls import reverse
 
 from accounts import freezing
 from accounts.in_school import enter
 from accounts.models import AuditLog, School
+from accounts.office import OfficeAdmin
 from changes.models import Change, Decision
 from changes.plain import Plain, plain
 from changes.propose import creation
@@ -22,6 +24,23 @@ from tests.pages import Browser, form_of
 def office(client, people):
     client.force_login(people.a.user)
     return client
+
+
+def test_the_start_page_leads_to_every_list_and_sets_the_raw_rows_apart(office, people):
+    groups = office.get(reverse("admin:index")).context["groups"]
+    at = {name: url for _, _, pages in groups for name, url in pages}
+    assert len(at) == sum(len(pages) for *_, pages in groups)
+    lists = [page for page in admin.site._registry.values() if isinstance(page, OfficeAdmin)]
+    assert sorted(at) == sorted(page.heading for page in lists)
+    (kept,) = [dict(pages) for name, _, pages in groups if name == "The record, as kept"]
+    assert set(kept) == {
+        "Audit log",
+        "Change sets",
+        "Changes",
+        "Decisions",
+        "Grade corrections, as kept",
+        "History of sections",
+    }
 
 
 def test_each_cell_of_a_list_names_its_column_and_a_card_leaves_out_what_is_empty(office, people):
