@@ -250,6 +250,14 @@ def test_what_is_wrong_is_counted_by_kind_and_shown_at_its_line(upload):
     assert "Import it" not in said
 
 
+def test_what_several_problems_come_from_is_said_once_with_the_name(upload, office, people):
+    confirm(office, people, upload())
+    gone = 'p1,true,"d,s1",student,Ana,Moreno,,10\n'
+    said = text_of(upload({"users.csv": SOUND["users.csv"].replace(gone, "")}))
+    assert "2 problems." in said
+    assert "the person “p1” is not in users.csv (Moreno, Ana, a pupil here): 2 problems" in said
+
+
 @pytest.mark.parametrize(
     ("files", "words"),
     [

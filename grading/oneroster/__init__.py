@@ -19,6 +19,7 @@ How a delivery is read, a module a step:
     check.py        what no file can tell alone: references to nothing, impossible marks ...
     roster.py       the sound whole
     finals.py       which line item of a class holds its grade
+    causes.py       which missing record several problems come from
     problems.py     what is wrong, in words for the person who has to fix it
 
 Either all of a delivery is sound and `read_roster` returns a `Roster`, or it raises `BadRoster`

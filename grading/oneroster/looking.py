@@ -23,7 +23,8 @@ WORDS = {WITHDRAWS: "withdrawn", DELETED: "deleted", NEW: "new"}
 Shown = dict[str, Any]
 """told: in numbers; groups: records, by type and by what
 becomes of them; token: of exactly this, where there is anything to import; held: why somebody has
-to say that it is meant; refusal, counts, problems, total: why it cannot be imported."""
+to say that it is meant; refusal, counts, problems, total: why it cannot be imported;
+causes: what several of the problems come from (causes.py)."""
 
 
 def of_report(report: Report, *, email: str, held: str = "") -> Shown:

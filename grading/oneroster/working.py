@@ -22,6 +22,7 @@ from changes.deciding import MayNotDecide, lock, rehearsing
 from changes.propose import MayNotPropose
 from grading.models import RosterUpload
 from grading.oneroster import looking, progress
+from grading.oneroster.causes import causes_of
 from grading.oneroster.known import known_of
 from grading.oneroster.load import load
 from grading.oneroster.problems import BadRoster
@@ -134,7 +135,7 @@ def _look(upload: RosterUpload, *, by: str) -> looking.Shown:
             with rehearsing():
                 report = _load(upload, origin, by=by, confirmed=True)
     except BadRoster as bad:
-        return looking.of_problems(bad)
+        return looking.of_problems(bad) | {"causes": causes_of(bad)}
     except (NotInIt, Unclear) as refusal:
         return looking.of_refusal(str(refusal))
     return looking.of_report(report, email=by, held=held)
