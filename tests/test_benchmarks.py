@@ -262,7 +262,7 @@ def test_schools_of_several_sizes_are_measured_one_beyond_the_others(own_databas
 def test_all_that_waits_is_approved(measured):
     classes = school.classes(measured, [5, 5])
     queue.fill(measured, classes, 1)
-    queue.approve_all(measured, 10)
+    queue.approve(measured, queue.ids_that_wait(measured, 10))
     assert not Change.objects.open().exists()
 
 
