@@ -398,5 +398,7 @@ if __name__ == "__main__":
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))  # noqa: S311
     options = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # what was started is stopped
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     print(f"seed {options.seed}")
     play(options.kills, options.seed)
