@@ -94,6 +94,7 @@ def of_term(request: MemberRequest) -> HttpResponseBase:
         "scope": scope,
         "choices": card_scope.choices(term),
         "counts": [(each, label, counted[each]) for each, label in STATES.items()],
+        "any_differs": counted["differs"],
         "total": len(lines),
         "state": state if state in STATES else "",
         "page": Paginator(shown, ON_A_PAGE).get_page(request.GET.get("page")),
