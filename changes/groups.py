@@ -127,19 +127,21 @@ def not_held(school: School) -> ChangeQuerySet:
 def items_among(opened: ChangeQuerySet) -> ChangeQuerySet:
     """Return one change for each item of these open ones, to be counted: to whoever reads, a new
     record is one change with all that came with it."""
-    return opened.exclude(came_with_its_record())
+    return opened.exclude(came_with_its_record(among=Change.objects.open()))
 
 
-def came_with_its_record() -> Q:
-    """Return the condition that a change is a field of a new record that waits itself."""
-    creation = Change.objects.filter(
+def came_with_its_record(*, among: ChangeQuerySet | None = None) -> Q:
+    """Return the condition that a change is a field of a new record that came in the same save;
+    ``among``: of one whose creation is among these changes."""
+    creations = Change.objects.all() if among is None else among
+    creation = creations.filter(
         school_id=OuterRef("school_id"),
         change_set_id=OuterRef("change_set_id"),
         entity_id=OuterRef("entity_id"),
         field=EXISTS,
         value=TRUE,
     )
-    return ~Q(field=EXISTS) & Q(Exists(creation.open()))
+    return ~Q(field=EXISTS) & Q(Exists(creation))
 
 
 def waiting(*, by: Membership, author_id: uuid.UUID | None = None, group: str = "") -> list[Item]:

@@ -152,7 +152,7 @@ def _waiting(by: Membership) -> Iterable[Any]:
         )
         .values("its_section")
         .annotate(
-            waiting=Count("id", filter=~groups.came_with_its_record()),
+            waiting=Count("id", filter=~groups.came_with_its_record(among=Change.objects.open())),
             typed=Count("entity_id", distinct=True, filter=is_mark & counts_here),
             proposed=Count("entity_id", distinct=True, filter=Q(field=EXISTS, value=TRUE)),
         )

@@ -12,15 +12,15 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from django.conf import settings
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Membership, School
 from accounts.outbox import Message, post
 from changes import naming
+from changes.groups import came_with_its_record
 from changes.models import Change, Decision
-from changes.registry import EXISTS, TRUE
 
 from .models import Enrollment
 
@@ -90,13 +90,6 @@ def _decided(school: School, authors: Collection[uuid.UUID], until: int) -> Quer
         user_id=OuterRef("author_id"),
         decided_mailed__lt=OuterRef("decision__number"),
     )
-    creation = Change.objects.filter(
-        school_id=OuterRef("school_id"),
-        change_set_id=OuterRef("change_set_id"),
-        entity_id=OuterRef("entity_id"),
-        field=EXISTS,
-        value=TRUE,
-    )
     return (
         Change.objects.filter(
             Exists(not_mailed),
@@ -106,7 +99,7 @@ def _decided(school: School, authors: Collection[uuid.UUID], until: int) -> Quer
             decision__number__lte=until,
         )
         .exclude(decided_by_id=F("author_id"))
-        .exclude(~Q(field=EXISTS) & Exists(creation))
+        .exclude(came_with_its_record())
         .select_related("decision")
         .order_by("decision__number", "id")
     )

@@ -14,7 +14,6 @@ from django.db.models import (
     CharField,
     Exists,
     F,
-    OuterRef,
     Q,
     QuerySet,
     Subquery,
@@ -24,6 +23,7 @@ from django.db.models import (
 
 from accounts.models import Membership, User
 from changes import overlay, registry
+from changes.groups import came_with_its_record
 from changes.models import Change, exclusions_in_force, typed_later
 from changes.registry import EXISTS, TRUE
 
@@ -84,17 +84,10 @@ class Line:
 def each_once(by: Membership) -> QuerySet[Change]:
     """Return what ``by`` has proposed, in no order. A new record is one of them, not one for
     each of its fields."""
-    creation = Change.objects.filter(
-        school_id=OuterRef("school_id"),
-        change_set_id=OuterRef("change_set_id"),
-        entity_id=OuterRef("entity_id"),
-        field=EXISTS,
-        value=TRUE,
-    )
     return (
         Change.objects.proposed_by(by.user_id)
         .filter(school_id=by.school_id, kind=Change.Kind.VALUE)
-        .exclude(~Q(field=EXISTS) & Exists(creation))
+        .exclude(came_with_its_record())
     )
 
 
