@@ -4,7 +4,6 @@ was, it waits in the queue once more."""
 import uuid
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponseBase
@@ -21,21 +20,9 @@ from .deciding import CannotProject, MayNotDecide
 from .declined import declined, to_reopen, whole
 from .models import Change
 from .queue import Line, lines
-from .revert_pages import CriteriaForm
+from .revert_pages import CriteriaForm, MayStayEmpty
 
 CHANGES_ON_A_PAGE = 100
-
-
-class Why(forms.Form):
-    """The reason of who reopens what was declined; it takes nothing away, and may go without."""
-
-    reason = forms.CharField(
-        max_length=2000,
-        label="Why",
-        help_text="May stay empty.",
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 3}),
-    )
 
 
 @require_safe
@@ -73,7 +60,7 @@ def reopen(request: MemberRequest) -> HttpResponseBase:
     if Change.objects.filter(pk__among=ids).count() != len(set(ids)):
         raise Http404
     ids = whole(ids)
-    why = Why(request.POST if "reason" in request.POST else None)
+    why = MayStayEmpty(request.POST if "reason" in request.POST else None)
     if not why.is_bound:
         return _ask(request, ids, why)
     if not why.is_valid():
@@ -96,7 +83,7 @@ def reopen(request: MemberRequest) -> HttpResponseBase:
 def _ask(
     request: MemberRequest,
     ids: list[uuid.UUID],
-    why: Why,
+    why: MayStayEmpty,
     *,
     trouble: Exception | None = None,
     status: int = 200,

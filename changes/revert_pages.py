@@ -230,8 +230,8 @@ class Confirmed(forms.Form):
     key = forms.CharField(max_length=64, required=False)
 
 
-class ConfirmedLift(Confirmed):
-    """The same for what gives back, and takes nothing away: it may go without a reason."""
+class MayStayEmpty(forms.Form):
+    """The reason of who gives something back: it takes nothing away, and may go without."""
 
     reason = forms.CharField(
         max_length=2000,
@@ -240,6 +240,10 @@ class ConfirmedLift(Confirmed):
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
     )
+
+
+class ConfirmedLift(MayStayEmpty, Confirmed):
+    """The same for what gives back."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
