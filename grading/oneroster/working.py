@@ -145,9 +145,7 @@ def _import(upload: RosterUpload) -> None:
     """Import an upload as it was confirmed; look at it anew, where that is not what would be
     done."""
     by = upload.confirmed_by.email if upload.confirmed_by else ""
-    lock(
-        upload.school
-    )  # an export that is made meanwhile would miss what has an earlier time than it has
+    lock(upload.school)  # before the time is taken: an export made meanwhile would miss what it has
     origin = Origin(
         at=timezone.now(), ip=upload.ip, user_agent=upload.user_agent, session=upload.session
     )
