@@ -32,6 +32,11 @@ has just signed in, and what they sent a minute ago came from there too: neither
 known one."""
 
 
+def is_at_night(hour: int) -> bool:
+    """Return whether an hour of the school's day, from 0 to 23, is outside school hours."""
+    return hour >= NIGHT_FROM or hour < NIGHT_UNTIL
+
+
 class Flag(models.TextChoices):
     """Why a change is not ordinary. The values stand in addresses of the queue's filters."""
 
@@ -140,7 +145,7 @@ def _of_each(judged: Iterable[Judged], school: School) -> Told:
         if not each.author_is_active:
             yield each.id, Flag.LEFT, "Its author’s account has been closed since."
         sent = each.received_at.astimezone(zone)
-        if sent.hour >= NIGHT_FROM or sent.hour < NIGHT_UNTIL:
+        if is_at_night(sent.hour):
             yield each.id, Flag.NIGHT, f"Sent at {sent:%H:%M}."
 
 

@@ -12,7 +12,7 @@ from accounts.origin import network_of
 
 from . import registry
 from .activity import Habit, Session, device, habits, uses
-from .flags import NIGHT_FROM, NIGHT_UNTIL, SETTLED
+from .flags import SETTLED, is_at_night
 
 KNOWN_AFTER = 5
 """On so many other days an account must have been used before its hours say anything."""
@@ -62,17 +62,13 @@ def unusual(school: School, sessions: Sequence[Session]) -> list[list[Sign]]:
             if strange := [name for name in each.devices if is_new(name)]:
                 its.append(f"A device it had not used before: {', '.join(strange)}.")
         strange_hours = _strange_hours(each, hours[each.user_id])
-        is_weak = not (its or by_rules[n] or any(map(_is_night, strange_hours)))
+        is_weak = not (its or by_rules[n] or any(map(is_at_night, strange_hours)))
         told.append([Sign(sentence) for sentence in its])
         if strange_hours:
             said = f"Outside its usual hours: {'; '.join(strange_hours.values())}."
             told[n].append(Sign(said, is_weak=is_weak))
         told[n] += [Sign(sentence) for sentence in by_rules[n]]
     return told
-
-
-def _is_night(hour: int) -> bool:
-    return hour >= NIGHT_FROM or hour < NIGHT_UNTIL
 
 
 def _strange_hours(session: Session, its: dict[int | None, Habit]) -> dict[int, str]:
