@@ -124,6 +124,14 @@ def without_tokens(response: Any) -> str:
     return re.sub(r'("X-CSRFToken": |csrfmiddlewaretoken" value=)"\w+"', "", text)
 
 
+def words_of(page: str) -> str:
+    """Return what a page says: its text without tags, hence without random ids and tokens.
+
+    A short text such as a mark is sought in this: the whole page holds "50" by chance, too.
+    """
+    return " ".join(re.sub(r"<[^>]*>", " ", page).split())
+
+
 def as_shown(text: str) -> str:
     """Return the digest by which a page says what it showed."""
     return f".{digest_of(text)}"

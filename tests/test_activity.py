@@ -2,7 +2,6 @@
 an address: as the office reads it."""
 
 import datetime as dt
-import re
 
 import pytest
 from django.db import connection
@@ -17,7 +16,7 @@ from changes.activity import Session, Sessions
 from changes.propose import Draft, creation, propose
 from changes.unusual import unusual
 from tests.cast import MONDAY, SATURDAY_NIGHT, Cast, Person, typed
-from tests.pages import Browser, form_of, more_pupils
+from tests.pages import Browser, form_of, more_pupils, words_of
 
 pytestmark = pytest.mark.django_db
 
@@ -233,7 +232,7 @@ def test_an_hour_of_the_day_alone_is_said_and_an_hour_of_the_night_is_marked(
     assert hours.sentence.startswith("Outside its usual hours: ")
     assert hours.is_weak is is_weak
     assert not any(sign.is_weak for sign in why["night"])
-    shown = words(page(weeks.a, account(weeks.v)))
+    shown = words_of(page(weeks.a, account(weeks.v)))
     assert hours.sentence in shown
     assert (f"unusual {hours.sentence}" in shown) is not is_weak
 
@@ -275,12 +274,8 @@ def page(person: Person, at: str, status: int = 200) -> str:
     return " ".join(response.content.decode().split())
 
 
-def words(shown: str) -> str:
-    return " ".join(re.sub(r"<[^>]*>", " ", shown).split())
-
-
 def test_the_page_says_by_day_when_from_where_with_what_and_what_is_unusual(weeks):
-    shown = words(page(weeks.a, account(weeks.v)))
+    shown = words_of(page(weeks.a, account(weeks.v)))
     for each in (
         "Saturday 14 November 2026 23:15 to 23:18, 3 changes",
         "Chrome on Android",
@@ -333,13 +328,13 @@ def test_what_is_no_address_is_said_beside_the_field(people):
     shown = page(people.a, address("10.0.0"), status=422)
     assert "“10.0.0” is no IP address" in shown
     assert "Nothing was done from this address" in page(people.a, address("192.0.2.1"))
-    assert "session" not in words(page(people.a, reverse("admin:activity_from"))).lower()
+    assert "session" not in words_of(page(people.a, reverse("admin:activity_from"))).lower()
 
 
 def test_nobody_of_another_school_and_no_teacher_sees_it(weeks):
     assert Browser(weeks.outsider).get(account(weeks.v)).status_code == 404
-    assert "203.0.113.7 " not in words(page(weeks.outsider, address("10.0.1.0")))
-    elsewhere = words(page(weeks.outsider, address(NIECE)))
+    assert "203.0.113.7 " not in words_of(page(weeks.outsider, address("10.0.1.0")))
+    elsewhere = words_of(page(weeks.outsider, address(NIECE)))
     assert "Nothing was done from this address" in elsewhere
     for at in (account(weeks.v), address(NIECE)):
         assert Browser(weeks.t1).get(at).status_code == 403
@@ -367,10 +362,10 @@ def test_300_sessions_cost_the_same_as_30_and_are_paged(people, at):
     few = cost()
     grow(270, 2)
     assert cost() == few < 20
-    shown = words(page(people.a, at(people)))
+    shown = words_of(page(people.a, at(people)))
     assert "300 sessions" in shown
     assert "Page 1 of 6" in shown
-    assert "Page 6 of 6" in words(
+    assert "Page 6 of 6" in words_of(
         page(people.a, f"{at(people)}{'&' if '?' in at(people) else '?'}page=6")
     )
 
@@ -383,10 +378,10 @@ def test_a_night_that_was_reverted_says_by_which_decision_until_that_is_lifted(w
     at = reverse("admin:reverted", args=[reverted.decision.number])
     assert f'<a href="{at}">' in shown
     said = f"reverted 2 of 3 changes, by decision {reverted.decision.number}"
-    assert said in words(shown)
+    assert said in words_of(shown)
     with enter(weeks.school):
         weeks.b.reinstates(reverted)
-    assert said not in words(page(weeks.b, account(weeks.v)))
+    assert said not in words_of(page(weeks.b, account(weeks.v)))
 
 
 def test_another_address_of_a_guardian_is_pointed_out_where_a_teacher_sent_it(inside):

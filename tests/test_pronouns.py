@@ -8,7 +8,7 @@ from accounts.in_school import enter
 from changes import projector
 from students.models import Student
 from tests.forms_of import Form
-from tests.pages import Browser
+from tests.pages import Browser, words_of
 
 pytestmark = pytest.mark.django_db
 
@@ -76,4 +76,4 @@ def test_the_office_sees_them_in_its_list(people):
     page = Browser(people.a).get(
         reverse("admin:students_student_change", args=[people.students[0]])
     )
-    assert "they" in page.content.decode()
+    assert "Pronouns they" in words_of(page.content.decode())

@@ -15,7 +15,7 @@ from changes.models import Change
 from changes.review import NotApproved
 from grading.models import GradeCorrection
 from tests.cast import only, typed
-from tests.pages import Browser, form_of
+from tests.pages import Browser, form_of, words_of
 from tests.test_hostile import busy, every_page  # noqa: F401 - fixtures
 
 LIST = reverse("admin:corrections")
@@ -208,7 +208,7 @@ def test_the_substitute_decides_on_nothing_else_of_what_waits(alone):
         sent = {"action": "approve", names: ids}
         response = browser.send(at, sent)
         assert response.status_code == 403
-        assert "50" not in response.content.decode()
+        assert "50" not in words_of(response.content.decode())
 
 
 def test_a_substitute_opens_the_list_of_corrections_and_nothing_else_of_the_office(

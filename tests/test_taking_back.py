@@ -15,7 +15,7 @@ from grading.corrections import reasons
 from grading.marks import RULE, enter_marks, in_words
 from grading.models import GradeCorrection
 from tests.cast import Person, only, open_changes, typed
-from tests.pages import Browser
+from tests.pages import Browser, words_of
 
 pytestmark = pytest.mark.django_db
 
@@ -215,8 +215,8 @@ def test_the_answer_says_what_stands_and_my_changes_that_it_was_withdrawn(people
     assert "awaiting approval" not in response.content.decode()
     assert "approved" in response.content.decode()
     listed = browser.get(reverse("my-changes"), {"state": "withdrawn"}).content.decode()
-    assert "65" in listed
-    assert "70" in listed
+    assert "65" in words_of(listed)
+    assert "70" in words_of(listed)
     assert open_of(people) == set()
 
 
