@@ -70,9 +70,9 @@ def measure(small: bool) -> Section:
         processor[size] = making / size, (time.process_time() - before) / size
     section.says(
         f"Each card has {COURSES} courses, each with a mark and a comment of {len(COMMENT)} "
-        "characters, all of them different. A worker that has made a card before prints them, takes "
-        f"a digest of each and keeps it in the database, in transactions of {card_runs.PORTION}; "
-        "binding reads them back and makes one PDF of them all."
+        "characters, all of them different. A worker that has made a card before prints them, "
+        "takes a digest of each and keeps it in the database, in transactions of "
+        f"{card_runs.PORTION}; binding reads them back and makes one PDF of them all."
     )
     section.shows(
         ("cards", "made and kept", "a second", "bound", "both, a second"),
