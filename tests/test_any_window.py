@@ -26,6 +26,7 @@ from tests.workload import GRADES, Workload, tables_of
 SEEDS = int(os.environ.get("LEDGER_WINDOWS", "200"))
 FIRST = int(os.environ.get("LEDGER_FIRST", "0"))
 AT_ONCE = 20
+MANY_IN_ONE = 100  # one seed in so many is played with thousands of edits, too
 ACTS = [*["type_a_block"] * 4, *["approve_most"] * 3, *["propose"] * 2, "edit_directly"]
 
 
@@ -67,13 +68,13 @@ class Week(Workload):
         return max(typed, key=lambda each: len(each[1]))
 
 
-def play(people: Cast, seed: int) -> tuple[int, int]:
-    """Let a school work, revert what an account did in a window, and lift that after some more
-    work. Return how many changes were typed in all, and how many of all were excluded."""
+def play(people: Cast, seed: int, *, acts: int = 6) -> tuple[int, int]:
+    """Let a school work for some acts, revert what an account did in a window, and lift that after
+    some more work. Return how many changes were typed in all, and how many of all were excluded."""
     week = Week(people)
     stood = len(week.model.entries)
     week.random = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
-    for _ in range(6):
+    for _ in range(acts):
         getattr(week, week.random.choice(ACTS))()
     criteria, matching = week.typed_in_a_window()
     lines = week.model.lines(matching)
@@ -128,3 +129,14 @@ def test_what_an_account_did_is_taken_back_as_if_it_had_not_been_and_given_back(
         transaction.set_rollback(True)
     assert typed
     assert excluded
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS // MANY_IN_ONE))
+def test_so_it_is_among_thousands_of_edits(people, seed):
+    with enter(people.school), transaction.atomic():
+        (room_for_all,) = people.t1.changes_cell("section", people.section, capacity=None).changes
+        people.a.approves(room_for_all)  # the model knows nothing of a class that is full
+        people.marks += more_pupils(people, 55)
+        typed, _ = play(people, seed, acts=120)
+        transaction.set_rollback(True)
+    assert typed > 1000
