@@ -23,6 +23,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 from django.test import Client, override_settings
+from playwright.sync_api import expect
 from psycopg import sql
 from pytest_django.live_server_helper import LiveServer
 
@@ -34,6 +35,9 @@ from tests import accessibility, cast, kept_contexts
 # Playwright leaves an event loop running in this thread, for the rest of the session; Django would
 # refuse the database there.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+# Otherwise five seconds, which a busy machine exceeds. What comes sooner is waited for no longer.
+expect.set_options(timeout=30_000)
 
 QUICK_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 """The real one takes a fifth of a second each time, on purpose."""

@@ -440,13 +440,14 @@ def test_in_a_browser_a_file_is_looked_at_and_saved(site, page, width, tmp_path)
     page.set_viewport_size({"width": width, "height": 800})
     site.enter(page, people.t1, path(people, "sheet"))
     page.click("text=Upload")
+    expect(page.locator("#file")).to_be_attached()
     assert Axe().run(page).violations_count == 0
     file = tmp_path / "marks.csv"
     rows = (["101", "65", "A long comment. " * 20], ["102", "180", ""], ["103", "AB", "ill"])
     file.write_bytes(as_csv(["Number", "Mark", "Comment"], *rows))
     page.set_input_files("#file", file)
     page.click("text=Show what would be saved")
-    assert page.inner_text("h1") == "4 entries would be saved"
+    expect(page.locator("h1")).to_have_text("4 entries would be saved")
     assert Axe().run(page).violations_count == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.click("text=Save these 4 entries")  # the browser itself asks for the reason
@@ -454,7 +455,7 @@ def test_in_a_browser_a_file_is_looked_at_and_saved(site, page, width, tmp_path)
     page.fill("#reason", "added up wrong")
     page.click("text=Save these 4 entries")
     page.wait_for_url(f"{site.url}{path(people, 'sheet')}")
-    assert "4 entries of your file were saved" in page.inner_text("main")
+    expect(page.locator("main")).to_contain_text("4 entries of your file were saved")
     with site.inside():
         assert people.t1.sees(people.marks[0]) == "65"
 
