@@ -28,6 +28,7 @@ def day(people, number: int) -> dt.date:
 @pytest.fixture
 def people(people):
     """T1's class, whose last day is today, and one of T2, who has five days more."""
+    people.have_noon()
     with enter(people.school):
         section = a_class(people, "CHE-1", people.t2)
         more_pupils(people, 1, section)
