@@ -40,7 +40,7 @@ class Second(threading.Thread):
 
     def runs_until_it_waits_or_is_done(self) -> None:
         self.start()
-        assert self.ready.wait(30)
+        assert self.ready.wait(120)
         with connection.cursor() as cursor:
             while self.is_alive():
                 cursor.execute("select cardinality(pg_blocking_pids(%s))", [self.backend])
@@ -54,6 +54,6 @@ def race(people: Cast, first: Callable[[], Any], second: Callable[[], Any]) -> t
     with enter(people.school):
         outcome = first()
         other.runs_until_it_waits_or_is_done()
-    other.join(30)
+    other.join(120)
     assert not other.is_alive()
     return outcome, other.outcome

@@ -18,9 +18,11 @@ class Server:
 
     def __init__(self, database: str, *, log: Path | None = None) -> None:
         self.log = log
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        # Bound and not listening, it keeps the port from everybody but who allows it as this does.
+        self.kept = socket.socket()
+        self.kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.kept.bind(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.kept.getsockname()[1]}"
         self.url = f"http://{self.address}"
         self.environment = dict(os.environ)
         for name in ("DATABASE_URL", "DATABASE_OWNER_URL"):
@@ -34,6 +36,7 @@ class Server:
 
     def __exit__(self, *exception: object) -> None:
         self.kill()
+        self.kept.close()
 
     def start(self) -> None:
         """Start the server, and return when it answers."""
@@ -46,10 +49,10 @@ class Server:
                 stderr=log,
                 process_group=0,
             )
-        for _ in range(300):
+        for _ in range(1200):
             with (
                 contextlib.suppress(OSError),
-                urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer,  # noqa: S310
+                urllib.request.urlopen(f"{self.url}/healthz", timeout=60) as answer,  # noqa: S310
             ):
                 if answer.status == 200:
                     return

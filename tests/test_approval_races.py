@@ -287,7 +287,7 @@ def test_two_teachers_who_type_into_one_cell_do_not_wait_for_each_other(people):
         people.t1.types(people.marks[1], "50")
         other = Second(people, lambda: people.t2.types(people.marks[1], "55"))
         other.start()
-        other.join(30)
+        other.join(120)
         assert only(other.outcome).value == "55"
 
 
@@ -319,8 +319,8 @@ def enter_first_grades_while_the_office_approves(people: Any, monkeypatch: Any) 
         people, lambda: enter_marks([draft], by=people.t1.member, origin=people.t1.origin())
     )
     teacher.start()
-    teacher.join(30)
-    office.join(30)
+    teacher.join(120)
+    office.join(120)
     return teacher.outcome, office.outcome
 
 

@@ -272,6 +272,20 @@ def test_of_two_about_the_same_the_second_waits_for_the_first(school, monkeypatc
     assert first.sent_at < second.sent_at
 
 
+def test_sigterm_ends_a_worker_also_while_it_pauses(school, monkeypatch):
+    pauses = []
+
+    def sleep(seconds):
+        assert pauses == []
+        pauses.append(seconds)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr("accounts.management.commands.work.PAUSE", 3600)
+    call_command("work")
+    assert len(pauses) == 1
+
+
 # With transactions that end, connections of their own, and processes that are killed.
 
 
@@ -283,7 +297,7 @@ def test_two_workers_do_not_send_the_same_message(own_database, monkeypatch):
 
     def slowly(message):
         sending.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         deliver(message)
 
     monkeypatch.setattr(outbox, "_mail", slowly)
@@ -297,14 +311,14 @@ def test_two_workers_do_not_send_the_same_message(own_database, monkeypatch):
 
     first = threading.Thread(target=worker)
     first.start()
-    assert sending.wait(20)
+    assert sending.wait(60)
     assert outbox.send_next(school) is False  # passes by what the other one holds
     with enter(school):  # nor is it waited for by a decision, or taken back
         assert outbox.take_back(["room 4"], school=school, at=timezone.now()) == {}
     post(school, "decision-2", about="room 4")
     assert outbox.send_next(school) is False
     go_on.set()
-    first.join(20)
+    first.join(60)
     assert results == [True]
     assert outbox.send_next(school) is True
     assert outbox.send_next(school) is False
@@ -395,7 +409,7 @@ def test_a_worker_killed_while_mailing_loses_nothing(own_database, mail_server):
 
     mail_server.silent = False
     for _ in range(2):
-        _out, errors = start_worker(own_database, port, "--once").communicate(timeout=60)
+        _out, errors = start_worker(own_database, port, "--once").communicate(timeout=120)
         assert errors == ""
     assert len(mail_server.received) == 1
     # The server had the first copy before the worker died: it knows the second by its name.
@@ -424,10 +438,8 @@ def test_sigterm_stops_a_worker_between_two_messages(own_database, mail_server):
     worker = start_worker(own_database, mail_server.server_address[1])
     post(school, "decision-1")
     assert mail_server.asked.wait(90)
-    started = time.monotonic()
     worker.send_signal(signal.SIGTERM)
-    _out, errors = worker.communicate(timeout=10)
+    _out, errors = worker.communicate(timeout=120)
     assert (worker.returncode, errors) == (0, "")
-    assert time.monotonic() - started < 5
     assert len(mail_server.received) == 1
     assert waiting(school)[0].sent_at is not None

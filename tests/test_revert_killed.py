@@ -48,7 +48,7 @@ class Office:
     def get(self, path: str) -> str:
         request = urllib.request.Request(f"{self.server.url}{path}")  # noqa: S310 - our own server
         request.add_header("Cookie", self.session)
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
             self.csrf = answer.headers.get("Set-Cookie", "").partition(";")[0]
             return str(answer.read().decode())
 
@@ -60,7 +60,7 @@ class Office:
         request.add_header("Cookie", f"{self.session}; {self.csrf}")
         request.add_header("Referer", self.server.url)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
                 return str(answer.geturl())
         except urllib.error.HTTPError:
             raise
@@ -84,7 +84,7 @@ def nobody_writes_to(table: str) -> Iterator[int]:
 def wait_for_somebody_behind(backend: int) -> int:
     """Return the process that waits for another one, once there is one."""
     with connection.cursor() as cursor:
-        for _ in range(600):
+        for _ in range(2400):
             cursor.execute(
                 "select pid from pg_stat_activity where %s = any(pg_blocking_pids(pid))", [backend]
             )
@@ -96,7 +96,7 @@ def wait_for_somebody_behind(backend: int) -> int:
 
 def wait_until_gone(backend: int) -> None:
     with connection.cursor() as cursor:
-        for _ in range(600):
+        for _ in range(2400):
             cursor.execute("select 1 from pg_stat_activity where pid = %s", [backend])
             if not cursor.fetchone():
                 return
@@ -126,7 +126,7 @@ def test_a_server_killed_in_the_middle_of_a_revert_has_done_nothing_and_all_when
             sent.start()
             reverting = wait_for_somebody_behind(holder)
             server.kill()
-        sent.join(30)
+        sent.join(120)
         wait_until_gone(reverting)
         assert everything(people) == before
         call_command("verify_ledger")

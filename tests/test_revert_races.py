@@ -339,7 +339,7 @@ def everything(people: Cast) -> Any:
 def revert_elsewhere(people: Cast) -> Any:
     act = Second(people, lambda: people.a.reverts(people.v))
     act.start()
-    act.join(30)
+    act.join(120)
     return act.outcome
 
 

@@ -29,7 +29,7 @@ def run(*arguments, **environment):
         env=rest | {"DJANGO_SETTINGS_MODULE": "schoolmarks.settings"} | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
