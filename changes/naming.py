@@ -58,7 +58,7 @@ def value_texts(
 ) -> dict[tuple[str, str, str | None], str]:
     """Return values as people read them, each given as (entity type, field, canonical value):
     the title of what a reference refers to, "nothing" for null, "added" or "deleted" for what
-    exists or does not, and any other value as it is."""
+    exists or does not, "17 May 2012" for a date, and any other value as it is."""
     wanted = set(values)
     tracked_ids: set[tuple[str, uuid.UUID]] = set()
     other_ids: dict[Reference, set[uuid.UUID]] = defaultdict(set)
@@ -86,9 +86,9 @@ def _text(entity_type: str, name: str, value: str | None, named: Mapping[uuid.UU
         return "added" if value == TRUE else "deleted"
     if value is None:
         return NOTHING
-    if _reference(entity_type, name) is None:
-        return value
     field = registry.get(entity_type).field(name)
+    if field.reference is None:
+        return field.in_words(value)
     return named.get(uuid.UUID(value)) or _nameless(field.label)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db.models import Model
+from django.utils.formats import date_format
 
 from .visible import shows
 
@@ -57,11 +58,13 @@ class Reference:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Field:
-    """A cell's kind: its stable ``name``, its column, how text becomes canonical, what is blank."""
+    """A cell's kind: its stable ``name``, its column, how text becomes canonical, how that is put
+    in words for people, what is blank."""
 
     name: str
     label: str
     clean: Cleaner
+    in_words: Callable[[str], str] = str
     column: str = ""
     blank: Any = None
     reference: Reference | None = None
@@ -362,7 +365,7 @@ def email(name: str, label: str) -> Field:
 
 
 def date(name: str, label: str) -> Field:
-    """A date, typed and kept as YYYY-MM-DD."""
+    """A date, typed and kept as YYYY-MM-DD, shown as "17 May 2012"."""
 
     def clean(typed: str) -> str | None:
         typed = typed.strip()
@@ -378,7 +381,12 @@ def date(name: str, label: str) -> Field:
             raise Invalid(f"The year {value.year} cannot be right.")
         return value.isoformat()
 
-    return Field(name=name, label=label, clean=clean)
+    return Field(
+        name=name,
+        label=label,
+        clean=clean,
+        in_words=lambda kept: date_format(dt.date.fromisoformat(kept), "j F Y"),
+    )
 
 
 _DIGITS = re.compile(r"\d{1,12}", re.ASCII)

@@ -5,12 +5,11 @@ Beside a field travels ``<field>-seen``: what the page showed there, as on the s
 """
 
 import dataclasses
-import datetime as dt
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import models
-from django.utils import formats
+
 
 from accounts.models import Membership
 from accounts.origin import Origin
@@ -105,9 +104,7 @@ class Detail:
             return ""
         if self.field.reference:
             return self.names.get(value, "(gone)")
-        if self.is_date:
-            return formats.date_format(dt.date.fromisoformat(value), "j F Y")
-        return value
+        return self.field.in_words(value)
 
 
 def details_of(

@@ -5,7 +5,6 @@ differ, and does just that, or nothing. So does the undoing.
 """
 
 import dataclasses
-import datetime as dt
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,12 +12,11 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, DateField, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.formats import date_format
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
@@ -370,14 +368,9 @@ def _details(keep: Pupil, other: Pupil, merged: Merged | None) -> list[Row]:
     texts = naming.value_texts(
         ("student", name, value) for name, both in values.items() for value in both if value
     )
-    columns = {each.column: each for each in tracked.model._meta.concrete_fields}
 
     def as_read(name: str, value: str | None) -> str:
-        if not value:
-            return ""
-        if isinstance(columns[tracked.field(name).column], DateField):
-            return date_format(dt.date.fromisoformat(value), "j F Y")
-        return texts["student", name, value]
+        return texts["student", name, value] if value else ""
 
     return [
         Row(

@@ -75,6 +75,7 @@ def test_values_are_put_in_words(inside):
     assert text("section", "scale", str(inside.scale.pk)) == "Percent"
     assert text("section", "instructor", str(inside.t1.user.pk)) == "T1 Teacher"
     assert text("section", "room", str(new_id())) == "a room without a name"
+    assert text("student", "birth_date", "2012-05-07") == "7 May 2012"
     assert text("section", "scale", str(new_id())) == "a grading scale without a name"
 
 
