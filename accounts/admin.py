@@ -21,6 +21,7 @@ from .models import AuditLog, Membership, OutboxMessage, User
 from .office import OfficeAdmin
 
 
+from .plain import Plain
 class PersonForm(forms.Form):
     """Who joins the school, by e-mail."""
 
@@ -55,7 +56,8 @@ class PeopleAdmin(OfficeAdmin):
     list_filter = ("role", "is_active")
     list_select_related = ("user",)
     search_fields = ("user__name", "user__email")
-    ordering = ("user__name", "user__email")
+    found_by = ("user__name",)
+    ordering = (Plain("user__name"), "user__email")
 
     def has_add_permission(self, request: Any) -> bool:
         return True
@@ -63,7 +65,7 @@ class PeopleAdmin(OfficeAdmin):
     def names_of(self, rows: Any) -> dict[Any, str]:
         return {row.pk: str(row.user) for row in rows}
 
-    @admin.display(description="name", ordering="user__name")
+    @admin.display(description="name", ordering=Plain("user__name"))
     def name(self, row: Membership) -> str:
         return str(row.user)
 
@@ -256,6 +258,35 @@ def _form(
 
 @admin.register(AuditLog)
 class AuditLogAdmin(OfficeAdmin):
+_AN_ID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}")
+
+
+def _facts(metadata: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Put in words what was written down with an event; ids say nothing to who reads it."""
+    for name, value in metadata.items():
+        if isinstance(value, dict) and value.keys() == {"from", "to"}:
+            yield _spaced(name), f"{_said(value['from'])} → {_said(value['to'])}"
+        elif isinstance(value, dict):
+            yield from _facts(value)
+        elif text := _said(value):
+            yield _spaced(name), text
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_said(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(filter(None, map(_said, value))) if value else "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = "nothing" if value in (None, "") else str(value)
+    return "" if _AN_ID.fullmatch(text) else text
+
+
     heading = "Audit log"
     lead = "Sign-ins, refusals, decisions, exports, changes of people and policy: only added to."
     group = "The record, as kept"

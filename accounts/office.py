@@ -11,12 +11,14 @@ from django.contrib import admin
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.views.main import ChangeList
 from django.db import DataError, transaction
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet, TextField, Value
+from django.db.models.functions import Coalesce, Concat
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.html import format_html
 
 from . import device
+from .plain import Plain, plain
 
 
 class OfficeList(ChangeList):
@@ -42,6 +44,8 @@ class OfficeAdmin(admin.ModelAdmin):
     heading: ClassVar[str] = ""
     group: ClassVar[str] = "Records"
     lead: ClassVar[str] = ""
+    found_by: ClassVar[tuple[str, ...]] = ()
+    """Columns that a search finds however case and accents are typed: Muller finds Müller."""
     actions = None
     exclude: ClassVar[tuple[str, ...]] = ("school",)
     list_per_page = 50
@@ -74,8 +78,20 @@ class OfficeAdmin(admin.ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find a name as the pages write it too: "Almeida, Noor"."""
-        return super().get_search_results(request, queryset, search_term.replace(",", " "))
+        """Find a name as the pages write it too ("Almeida, Noor"), and one of ``found_by`` also
+        without its accents."""
+        found, many = super().get_search_results(request, queryset, search_term.replace(",", " "))
+        words = plain(search_term.replace(",", " ").replace("\x00", "")).split()
+        if not self.found_by or not words:
+            return found, many
+        text = {"output_field": TextField()}
+        names = [Coalesce(each, Value(""), **text) for each in self.found_by]
+        between = [part for each in names for part in (Value(" "), each)]
+        spelt = queryset.order_by().alias(plainly=Plain(Concat(Value(""), *between, **text)))
+        for word in words:
+            spelt = spelt.filter(plainly__contains=word)
+        same = Q(pk__in=found.order_by().values("pk")) | Q(pk__in=spelt.values("pk"))
+        return queryset.filter(same), many
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OfficeList

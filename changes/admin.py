@@ -15,12 +15,12 @@ from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.timezone import localtime
 
+from accounts.plain import Plain, plain
 from accounts.models import School
 from accounts.office import OfficeAdmin
 
 from . import criteria_words, naming, record_pages, registry, timeline, timeline_pages
 from .models import Change, ChangeSet, Decision
-from .plain import Plain, plain
 from .registry import EXISTS
 
 
@@ -31,8 +31,6 @@ class TrackedAdmin(OfficeAdmin):
 
     lead = "As the approved changes add up."
     may_add: ClassVar[bool] = False
-    found_by: ClassVar[tuple[str, ...]] = ()
-    """Columns that a search finds however case and accents are typed: Muller finds Müller."""
     also_in_file: ClassVar[tuple[str, ...]] = ()
     """Columns of the list that are no fields of the record, and stand in its file too."""
 
@@ -46,22 +44,6 @@ class TrackedAdmin(OfficeAdmin):
 
     def names_of(self, rows: Iterable[Any]) -> dict[Any, str]:
         return dict(naming.titles((self.tracked.entity_type, row.pk) for row in rows))
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        found, many = super().get_search_results(request, queryset, search_term)
-        words = plain(search_term.replace(",", " ").replace("\x00", "")).split()
-        if not self.found_by or not words:
-            return found, many
-        text = {"output_field": models.TextField()}
-        names = [Coalesce(each, Value(""), **text) for each in self.found_by]
-        between = [part for each in names for part in (Value(" "), each)]
-        spelt = queryset.order_by().alias(plainly=Plain(Concat(Value(""), *between, **text)))
-        for word in words:
-            spelt = spelt.filter(plainly__contains=word)
-        same = Q(pk__in=found.order_by().values("pk")) | Q(pk__in=spelt.values("pk"))
-        return queryset.filter(same), many
 
     def choices_of(self, field: registry.Field, school: School) -> dict[str, str]:
         """Return what can be chosen for a reference that is edited, as id and name."""

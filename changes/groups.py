@@ -13,12 +13,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from django.db.models import Count, Exists, OuterRef, Q
 
 from accounts.models import Membership, School
+from accounts.plain import plain
 
 from . import flags, judgement, naming, registry
 from .flags import Flag, Mark
 from .judgement import Judged
 from .models import Change, ChangeQuerySet
-from .plain import plain
 from .registry import EXISTS, TRUE
 
 

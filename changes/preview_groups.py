@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterable, Mapping
 from django.db import connection
 from psycopg import sql
 
+from accounts.plain import plain
+
 from . import naming, registry
 from .outlook import group_of
-from .plain import plain
 from .registry import Tracked
 from .revert import Kind, Line, Preview
 

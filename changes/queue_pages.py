@@ -14,11 +14,11 @@ from django.views.decorators.http import require_safe
 
 from accounts.in_school import MemberRequest
 from accounts.models import Membership
+from accounts.plain import plain
 
 from . import groups, judgement, naming, registry
 from .flags import Flag
 from .groups import Beside, Item
-from .plain import plain
 from .queue import Line, lines_of
 
 GROUPS_ON_A_PAGE = 40

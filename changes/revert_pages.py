@@ -22,6 +22,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.in_school import MemberRequest
 from accounts.models import Membership, School
+from accounts.plain import Plain, plain
 from accounts.posting import posted_or_back_to
 
 from . import criteria_words, naming, preview_groups, registry, revert, school_time
@@ -29,7 +30,6 @@ from .called import called
 from .deciding import CannotProject, KeysClash, MayNotDecide
 from .incident import past_reverts, revert_or_404
 from .models import Change, Decision
-from .plain import plain
 from .preview_groups import Group
 from .projector import Move
 from .queue import Line as Waiting
@@ -109,7 +109,10 @@ class CriteriaForm(forms.Form):
         members = Membership.objects.filter(school=school).select_related("user")
         self.fields["account"].choices = [  # type: ignore[attr-defined]
             ("", "Choose"),
-            *((str(m.user_id), _called(m)) for m in members.order_by("user__name", "user__email")),
+            *(
+                (str(m.user_id), _called(m))
+                for m in members.order_by(Plain("user__name"), "user__email")
+            ),
         ]
         for name in ("start", "end"):
             self.fields[name].widget = forms.DateTimeInput(attrs={"type": "datetime-local"})
@@ -301,8 +304,23 @@ def start(request: MemberRequest) -> HttpResponseBase:
 
 def _start(request: MemberRequest, form: CriteriaForm, status: int = 200) -> HttpResponseBase:
     page = Paginator(past_reverts(), REVERTS_ON_A_PAGE).get_page(request.GET.get("page"))
-    context = {"form": form, "page": page, "zone": request.member.school.time_zone}
+    context = {
+        "form": form,
+        "page": page,
+        "reverts": _with_accounts(list(page)),
+        "zone": request.member.school.time_zone,
+    }
     return TemplateResponse(request, "changes/revert.html", context, status=status)
+
+
+def _with_accounts(reverts: Sequence[Decision]) -> list[tuple[Decision, str]]:
+    """Return reverts with whose account each was about."""
+    whose = [each.criteria.get("account") or each.criteria.get("decided_by") for each in reverts]
+    names = naming.people(uuid.UUID(pk) for pk in whose if pk)
+    return [
+        (each, names.get(uuid.UUID(pk), "") if pk else "")
+        for each, pk in zip(reverts, whose, strict=True)
+    ]
 
 
 def preview(request: MemberRequest) -> HttpResponseBase:
@@ -590,7 +608,9 @@ _LISTS = ("please_check", "based_on", "leaving", "returning", "declined")
 def _held(school: School, looked: Preview) -> list[Membership]:
     """Return the frozen members of whom something comes back to the queue, where it is held."""
     frozen = Membership.objects.filter(school=school, frozen_at__isnull=False)
-    members = {each.user_id: each for each in frozen.select_related("user").order_by("user__name")}
+    members = {
+        each.user_id: each for each in frozen.select_related("user").order_by(Plain("user__name"))
+    }
     if not members:
         return []
     back = [*looked.returning]

@@ -21,6 +21,7 @@ from accounts.disclosures import disclosed
 from accounts.in_school import MemberRequest
 
 from . import naming, registry, timeline
+from accounts.plain import plain
 from .models import Change, ChangeQuerySet, ChangeSet
 from .persons import persons
 from .registry import EXISTS, Tracked
@@ -90,7 +91,10 @@ class Filters(forms.Form):
         for name, choices in (
             ("record", [(each.entity_type, each.label) for each in types]),
             ("field", _fields(types, fields)),
-            ("author", sorted(((str(pk), who) for pk, who in people.items()), key=lambda p: p[1])),
+            (
+                "author",
+                sorted(((str(pk), who) for pk, who in people.items()), key=lambda p: plain(p[1])),
+            ),
         ):
             self.fields[name].choices = [("", "all"), *choices]  # type: ignore[attr-defined]
             self.fields[name].error_messages["invalid_choice"] = "Nothing here is of this."

@@ -14,9 +14,9 @@ from django.utils.html import format_html
 
 from accounts.models import Membership, School
 from accounts.office import OfficeAdmin
+from accounts.plain import Plain
 from changes import naming, registry
 from changes.admin import TrackedAdmin, sorted_by_name
-from changes.plain import Plain
 from students.models import Student
 
 from . import (
@@ -50,6 +50,7 @@ from .models import (
     Section,
     Term,
 )
+from .scales import plain
 from .section_rules import FIELD_NAMES
 
 
@@ -501,6 +502,14 @@ class GradingScaleAdmin(OfficeAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).prefetch_related("steps")
+
+    @admin.display(description="minimum", ordering="minimum")
+    def least(self, row: GradingScale) -> str:
+        return "" if row.minimum is None else plain(row.minimum)
+
+    @admin.display(description="maximum", ordering="maximum")
+    def most(self, row: GradingScale) -> str:
+        return "" if row.maximum is None else plain(row.maximum)
 
     @admin.display(description="steps and codes")
     def steps_in_words(self, row: GradingScale) -> str:

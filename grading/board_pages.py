@@ -19,8 +19,8 @@ from django.views.decorators.http import require_safe
 
 from accounts.in_school import MemberRequest
 from accounts.models import OutboxMessage, User
+from accounts.plain import plain
 from accounts.posting import posted_or_back_to
-from changes.plain import plain
 
 from . import board, class_list, reminders
 from .board import Progress, State

@@ -15,6 +15,7 @@ from accounts.in_school import Refused
 from accounts.models import AuditLog, Membership, OutboxMessage, School
 from accounts.origin import Origin
 from accounts.outbox import Attachment, Message, post
+from accounts.plain import plain
 from students.models import Student
 
 from . import issuing, report_card
@@ -108,7 +109,7 @@ def outgoing(term: Term, *, school: School) -> Post:
         Student.objects.filter(pk__among=list(issued)).values_list("pk", "guardian_email")
     )
     current, differing, without_address = [], [], []
-    for pupil_id, card in sorted(issued.items(), key=lambda each: each[1].pupil.casefold()):
+    for pupil_id, card in sorted(issued.items(), key=lambda each: plain(each[1].pupil)):
         address = addresses.get(pupil_id, "")
         if pupil_id not in said or said[pupil_id].digest != card.said_digest:
             differing.append((_key(card, address), card))

@@ -9,7 +9,7 @@ import uuid
 
 from django.db.models import QuerySet
 
-from changes.plain import plain
+from accounts.plain import counted, plain
 from students.models import Student
 
 from .models import Enrollment, Section, Term
@@ -60,7 +60,7 @@ def choices(term: Term) -> list[tuple[str, list[tuple[str, str]]]]:
     classes = Section.objects.filter(term=term).select_related("course").order_by("code", "id")
     return [
         ("All", [("school", "the whole school")]),
-        ("Home groups", [(f"group:{each}", each) for each in sorted(groups, key=plain)]),
+        ("Home groups", [(f"group:{each}", each) for each in sorted(groups, key=counted)]),
         ("Classes", [(f"class:{each.pk}", f"{each}, {each.course.title}") for each in classes]),
     ]
 
@@ -72,5 +72,5 @@ def _enrolled(term: Term) -> QuerySet[Enrollment]:
 def _scope(key: str, label: str, students: QuerySet[Student]) -> Scope:
     rows = students.values_list("home_group", "family_name", "given_names", "pk")
     # As people sort: Łuć among the L, not after Z as the database has it.
-    ordered = sorted(rows, key=lambda row: (*map(plain, row[:3]), row[3]))
+    ordered = sorted(rows, key=lambda row: (counted(row[0]), *map(plain, row[1:3]), row[3]))
     return Scope(key, label, [row[3] for row in ordered])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import regex
 
-from changes.plain import plain
+from accounts.plain import plain
 
 
 @dataclasses.dataclass(frozen=True)

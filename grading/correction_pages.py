@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from accounts import substitute
 from accounts.in_school import MemberRequest
-from changes.plain import plain
+from accounts.plain import plain
 
 from . import correction_list, correction_states
 from .models import Enrollment, GradeCorrection, Section, Term

@@ -12,10 +12,10 @@ from django.db import models
 
 
 from accounts.models import Membership
+from accounts.plain import plain
 from accounts.origin import Origin
 from changes import overlay, registry
 from changes.overlay import Cell, Record
-from changes.plain import plain
 from changes.propose import Draft, Saved, propose
 
 from .missing_pupil import key_of

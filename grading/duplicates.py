@@ -14,9 +14,9 @@ from django.utils.dateparse import parse_date
 from django.utils.formats import date_format
 from rapidfuzz import fuzz, process
 
+from accounts.plain import plain
 from changes import naming
 from changes.models import Change
-from changes.plain import plain
 from changes.registry import EXISTS, TRUE
 from students.models import Student
 

@@ -49,6 +49,10 @@ class ProgrammeAdmin(OfficeAdmin):
 
     @admin.display(description="credits in areas")
     def in_areas(self, row: Programme) -> str:
+    @admin.display(description="credits", ordering="credits")
+    def credits_in_all(self, row: Programme) -> str:
+        return plain(row.credits) if row.credits else ""
+
         return ", ".join(f"{area} {its}" for area, its in row.areas.items())
 
     @admin.display(description="named courses")

@@ -8,6 +8,7 @@ from django import forms
 from django.utils import timezone
 
 from accounts.models import School
+from accounts.plain import Plain
 from changes.visible import shows
 from students.models import Programme
 
@@ -65,7 +66,9 @@ class ProgrammeForm(forms.Form):
         super().__init__(data, initial=initial)
         self.programme, self.school = programme, school
         courses: Any = self.fields["courses"]
-        courses.queryset = Course.objects.filter(school=school).order_by("title", "code", "id")
+        courses.queryset = Course.objects.filter(school=school).order_by(
+            Plain("title"), "code", "id"
+        )
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]

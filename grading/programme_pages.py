@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.disclosures import disclosed
 from accounts.in_school import MemberRequest
 from accounts.models import School
+from accounts.plain import Plain, counted
 from changes.review import NotApproved
 from students.models import Programme, Student
 
@@ -39,9 +40,10 @@ class Filters(forms.Form):
     def __init__(self, data: QueryDict, *, school: School) -> None:
         super().__init__(data)
         of_school: forms.ModelChoiceField = self.fields["programme"]  # type: ignore[assignment]
-        of_school.queryset = Programme.objects.filter(school=school).order_by("name")
+        of_school.queryset = Programme.objects.filter(school=school).order_by(Plain("name"))
         years = Student.objects.filter(school=school, programme__isnull=False)
-        levels = sorted(set(years.values_list("year_level", flat=True)) - {""})
+        found = set(years.values_list("year_level", flat=True)) - {""}
+        levels = sorted(found, key=counted)
         self.fields["year"].choices = [("", "all"), *((each, each) for each in levels)]  # type: ignore[attr-defined]
 
 

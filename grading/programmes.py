@@ -15,6 +15,7 @@ from django.db.models import Count, Q
 from accounts import audit as audit_log
 from accounts.models import AuditLog, Membership, School
 from accounts.origin import Origin
+from accounts.plain import Plain
 from changes import naming
 from changes.formulas import guarded
 from changes.propose import Draft
@@ -26,6 +27,18 @@ from .transcript import Transcript
 from .transcript_rows import transcripts
 
 COLUMNS = ("Number", "Family name", "Given names", "Year level", "Home group", "Programme")
+BY_NAME = (Plain("family_name"), Plain("given_names"), "id")
+
+LABELS = {
+    "name": "name",
+    "credits": "credits",
+    "areas": "credits in areas",
+    "courses": "named courses",
+    "least_gpa": "lowest GPA",
+    "retired_at": "retired or not",
+}
+"""What the office calls the values of a programme."""
+
 MORE_COLUMNS = ("State", "What is missing", "What is under way")
 
 
@@ -50,7 +63,7 @@ def of_pupils(school: School, *, programme: Programme | None = None) -> list[Pro
     found = Student.objects.filter(school=school, programme__isnull=False)
     if programme:
         found = found.filter(programme=programme)
-    students = list(found.select_related("programme").order_by("family_name", "given_names", "id"))
+    students = list(found.select_related("programme").order_by(*BY_NAME))
     read = transcripts([each.pk for each in students], decimals=school.gpa_decimals)
     programmes = {each.programme for each in students if each.programme}
     names = _names(programmes)

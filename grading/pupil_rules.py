@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from rapidfuzz import fuzz, process
 
 from accounts.models import Membership
+from accounts.plain import plain
 from changes.flags import Flag
 from changes.groups import Group
 from changes.judgement import Judged
 from changes.models import Change
-from changes.plain import plain
 from changes.propose import Draft
 from changes.registry import Rules
 from students.models import Student

@@ -12,9 +12,9 @@ from django.db.models import QuerySet
 
 from accounts.models import Membership
 from accounts.origin import Origin
+from accounts.plain import counted, plain
 from changes import overlay
 from changes.overlay import Cell, Record
-from changes.plain import plain
 from changes.propose import Draft, Saved, creation, propose
 from changes.visible import shows
 from students.models import Student
@@ -70,7 +70,7 @@ class Line:
 def groups(by: Membership) -> list[str]:
     """Return the home groups whose remarks somebody may write."""
     found = _pupils(by).exclude(home_group="").values_list("home_group", flat=True)
-    return sorted(found.distinct(), key=plain)
+    return sorted(found.distinct(), key=counted)
 
 
 def of_group(group: str, term: Term, *, by: Membership) -> list[Line]:

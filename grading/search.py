@@ -12,8 +12,8 @@ from django.utils.dateparse import parse_date
 from rapidfuzz import fuzz
 
 from accounts.models import Membership
+from accounts.plain import plain
 from changes import overlay
-from changes.plain import plain
 from students.models import Student
 
 from .names import last_known, pupil_name

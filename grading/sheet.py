@@ -14,10 +14,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from accounts.models import Membership
+from accounts.plain import plain
 from changes import overlay
 from changes.models import Change
 from changes.overlay import Cell, Record, State
-from changes.plain import plain
 from changes.propose import Draft
 from changes.registry import EXISTS
 

@@ -4,9 +4,9 @@ from django.contrib import admin
 from django.urls import URLPattern, path
 
 from accounts.models import School
+from accounts.plain import Plain
 from changes import registry
 from changes.admin import TrackedAdmin, sorted_by_name
-from changes.plain import Plain
 
 from . import disclosure_pages
 from .models import Programme, Student

@@ -11,8 +11,8 @@ from accounts import freezing
 from accounts.in_school import enter
 from accounts.models import AuditLog, School
 from accounts.office import OfficeAdmin
+from accounts.plain import Plain, plain
 from changes.models import Change, Decision
-from changes.plain import Plain, plain
 from changes.propose import creation
 from grading.models import CourseChangeHistory
 from students.models import Student
@@ -157,6 +157,21 @@ def test_names_are_sorted_and_found_as_people_do_whatever_accents_they_bear(offi
         assert listed(q=typed) == [found]
     assert listed(q="Müller, Zoë") == ["Müller, Zoë"]
     assert listed(q="muller al") == []
+
+
+def test_people_are_sorted_and_found_without_their_accents_too(office, people):
+    for person, name in ((people.t1, "Łucía Ábel"), (people.t2, "Zoë Adam"), (people.v, "luca Z")):
+        person.user.name = name
+        person.user.save()
+    at = reverse("admin:accounts_membership_changelist")
+
+    def listed(**asked):
+        return [row.called for row in office.get(at, asked).context["cl"].result_list]
+
+    assert listed() == sorted(listed(), key=plain)
+    assert listed(q="abel lucia") == listed(q="Łucía") == ["Łucía Ábel"]
+    assert listed(q="zoe") == ["Zoë Adam"]
+    assert "Łucía Ábel" in listed(q=people.t1.user.email)
 
 
 def test_a_text_is_as_plain_in_the_database_as_in_python(people):

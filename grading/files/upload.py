@@ -18,8 +18,8 @@ from django.core import signing
 
 from accounts.models import Membership
 from accounts.origin import Origin
+from accounts.plain import plain
 from changes.deciding import rehearsing
-from changes.plain import plain
 from changes.propose import Draft, Saved, propose
 from grading.files.table import Line, Table
 from grading.marks import enter_marks

@@ -1,5 +1,6 @@
 """Texts without case and accents, for comparing and sorting as people do."""
 
+import re
 import unicodedata
 from typing import Any
 
@@ -25,6 +26,11 @@ def plain(text: str) -> str:
     """Return a text without case, accents and strokes, for comparing and sorting: "Łuć" is luc."""
     parts = unicodedata.normalize("NFKD", text.casefold())
     return "".join(each for each in parts if not unicodedata.combining(each)).translate(_BARE)
+
+
+def counted(text: str) -> str:
+    """Return a text for sorting as people do what is numbered: 7B before 10A."""
+    return re.sub(r"[0-9]+", lambda number: number[0].zfill(9), plain(text))
 
 
 class Plain(Func):
