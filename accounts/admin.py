@@ -1,6 +1,8 @@
 """The school's people, the audit log, and what was sent by mail."""
 
+import re
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -306,9 +308,7 @@ def _said(value: Any) -> str:
 
     @admin.display(description="written down with it")
     def facts(self, row: AuditLog) -> str:
-        return format_html_join(
-            "\n", "{}: {}", ((name.replace("_", " "), text) for name, text in row.metadata.items())
-        )
+        return format_html_join("\n", "{}: {}", _facts(row.metadata))
 
 
 class StateOfMessage(admin.SimpleListFilter):

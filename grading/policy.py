@@ -99,7 +99,7 @@ def save(form: PolicyForm, *, by: Membership, origin: Origin) -> School:
             origin=origin,
             school=school,
             user=by.user,
-            detail=f"policy changed: {', '.join(changed)}",
+            detail=f"policy changed: {'; '.join(str(form[name].label) for name in changed)}",
             metadata={"changed": changed},
         )
     return school

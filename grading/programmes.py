@@ -171,7 +171,8 @@ def save(
             origin=origin,
             school=by.school,
             user=by.user,
-            detail=f"programme {programme}: {'added' if is_new else ', '.join(changed)}",
+            detail=f"programme {programme}: "
+            f"{'added' if is_new else ', '.join(LABELS[name] for name in changed)}",
             metadata={
                 "programme": str(programme.pk),
                 "changed": {

@@ -290,7 +290,7 @@ def test_the_office_adds_a_programme_and_changes_it_with_a_row_in_the_audit_log(
         rows = AuditLog.objects.filter(event="people").order_by("id")
         assert [row.detail for row in rows] == [
             "programme Science: added",
-            "programme Science: courses, least_gpa, retired_at",
+            "programme Science: named courses, lowest GPA, retired or not",
         ]
         assert rows[1].metadata["changed"]["least_gpa"] == {"from": "2.5000", "to": None}
 

@@ -19,7 +19,7 @@ from grading.extensions import extend, extend_for_instructor
 from grading.models import BankComment, Enrollment, Section
 from students.models import Student
 from tests.cast import make_person, make_scale
-from tests.pages import OUTSIDE_EVERY_SCHOOL
+from tests.pages import OUTSIDE_EVERY_SCHOOL, words_of
 
 LISTS = [
     "students_student",
@@ -412,6 +412,10 @@ def test_the_policy_is_saved_with_what_changed_in_the_audit_log(office, people):
     assert people.school.immaterial_fields == ["room", "capacity"]
     (row,) = people_events(people.school)
     assert row.metadata["changed"]["first_grades"] == {"from": "wait", "to": "stand"}
+    said = words_of(office.get(f"/office/accounts/auditlog/{row.pk}/change/").content.decode())
+    assert "policy changed: First marks" in said
+    assert "first grades: wait → stand" in said
+    assert "immaterial fields: nothing → room, capacity" in said
     people.other_school.refresh_from_db()
     assert people.other_school.first_grades == "wait"
 
