@@ -68,16 +68,11 @@ class RemarkRules(Rules):
 
     def remark(self, judged: Sequence[Judged]) -> Iterable[tuple[uuid.UUID, Flag, str]]:
         places = _places_of_waiting(judged)
-        terms, taught = _terms(places), _taught(places, {each.author_id for each in judged})
+        terms = _terms(places)
         for each in judged:
-            its = places[each.entity_id]
-            if each.author_is_office:
+            if each.author_is_office or each.field != "text":
                 continue
-            if (its.get("student"), its.get("term"), each.author_id) not in taught:
-                sentence = "Its author teaches the pupil in no class of the term (any more)."
-                yield each.id, Flag.AUTHOR, sentence
-            closed = outside_window(each, terms.get(its.get("term")))
-            if closed and each.field == "text":
+            if closed := outside_window(each, terms.get(places[each.entity_id].get("term"))):
                 yield each.id, Flag.WINDOW, closed
 
     def group(self, judged: Sequence[Judged]) -> Mapping[uuid.UUID, Group]:
@@ -119,18 +114,6 @@ def _own_pupils(
 def _terms(places: Mapping[uuid.UUID, Mapping[str, uuid.UUID]]) -> dict[uuid.UUID | None, Term]:
     found = Term.objects.in_bulk({its["term"] for its in places.values() if its.get("term")})
     return {**found}
-
-
-def _taught(
-    places: Mapping[uuid.UUID, Mapping[str, uuid.UUID]], authors: set[uuid.UUID]
-) -> set[tuple[uuid.UUID | None, ...]]:
-    """Return which of these pupils are in which term in a class of which author."""
-    rows = Enrollment.objects.filter(
-        student_id__among={its["student"] for its in places.values() if "student" in its},
-        status=Enrollment.Status.ENROLLED,
-        section__instructor_id__in=authors,
-    )
-    return set(rows.values_list("student_id", "section__term_id", "section__instructor_id"))
 
 
 def _places_of_waiting(judged: Sequence[Judged]) -> dict[uuid.UUID, dict[str, uuid.UUID]]:
