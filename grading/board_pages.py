@@ -26,6 +26,7 @@ from . import board, class_list, reminders
 from .board import Progress, State
 from .completion import area_key
 from .models import Term
+from .sheet import digest_of
 
 CLASSES_ON_A_PAGE = 100
 REMINDED_WITHIN = dt.timedelta(days=120)
@@ -170,10 +171,11 @@ def of_term(request: MemberRequest) -> HttpResponseBase:
 def remind(request: MemberRequest) -> HttpResponseBase:
     """Remind the teachers of the classes that the filters of the page let through: of those that
     are due today or late, or with ``whom=all`` of all that are to be handed in. Without ``sure``,
-    say first who they are: a mail that has left cannot be taken back."""
+    say first who they are: a mail that has left cannot be taken back. Say it again where they are
+    others by now than were said."""
     today = timezone.localdate(request.origin.at)
     asked = request.POST.copy()
-    for name in ("csrfmiddlewaretoken", "school", "page", "whom", "sure"):
+    for name in ("csrfmiddlewaretoken", "school", "page", "whom", "sure", "shown"):
         asked.pop(name, None)
     term = _term(asked, class_list.terms(request.member), today)
     if term is None:
@@ -184,8 +186,9 @@ def remind(request: MemberRequest) -> HttpResponseBase:
     if not everybody:
         chosen = _due_or_late(chosen, today)
     found = reminders.whom(chosen, school=request.member.school)
-    if found and "sure" not in request.POST:
-        return _ask_to_remind(request, found, asked, everybody=everybody)
+    is_sure = "sure" in request.POST
+    if found and not (is_sure and request.POST.get("shown") == digest_of(_listed(found))):
+        return _ask_to_remind(request, found, asked, everybody=everybody, again=is_sure)
     link = request.build_absolute_uri(reverse("classes"))
     reminded, already = reminders.remind(
         term, chosen, link=link, by=request.member, origin=request.origin
@@ -206,22 +209,35 @@ def _ask_to_remind(
     asked: QueryDict,
     *,
     everybody: bool,
+    again: bool,
 ) -> HttpResponseBase:
-    """Say who would be written to, of which classes."""
+    """Say who would be written to, of which classes. ``again``: others were said before."""
     people = "1 teacher" if len(found) == 1 else f"{len(found)} teachers"
     context = {
         "title": f"Remind {people}?",
         "back": ("Board", "admin:board"),
         "back_to": f"{reverse('admin:board')}?{asked.urlencode()}",
         "told": ["One e-mail to each. Who was reminded today already is left alone."],
-        "listed": [
-            f"{teacher} ({teacher.email}): {', '.join(str(each.section) for each in classes)}"
-            for teacher, classes in found.items()
+        "trouble": "Who is to be reminded, or of which classes, has changed since you looked."
+        if again
+        else "",
+        "listed": _listed(found).splitlines(),
+        "asked": [
+            *asked.items(),
+            ("whom", "all" if everybody else "late"),
+            ("shown", digest_of(_listed(found))),
         ],
-        "asked": [*asked.items(), ("whom", "all" if everybody else "late")],
         "button": f"Remind {people}",
     }
-    return TemplateResponse(request, "admin/sure.html", context)
+    return TemplateResponse(request, "admin/sure.html", context, status=409 if again else 200)
+
+
+def _listed(found: Mapping[User, Sequence[Progress]]) -> str:
+    """Return who is to be reminded of which classes, a line for each."""
+    return "\n".join(
+        f"{teacher} ({teacher.email}): {', '.join(str(each.section) for each in classes)}"
+        for teacher, classes in found.items()
+    )
 
 
 def _term(asked: QueryDict, terms: Sequence[Term], today: dt.date) -> Term | None:

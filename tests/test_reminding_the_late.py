@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 
 from accounts.in_school import enter
-from accounts.models import OutboxMessage
+from accounts.models import Membership, OutboxMessage
 from grading.extensions import extend
 from grading.models import Section
 from tests.pages import Browser, form_of, more_pupils
@@ -44,9 +44,14 @@ def buttons(people) -> list[str]:
 
 
 def clicks(people, **button: str) -> str:
-    form = form_of(Browser(people.a).get(BOARD).content.decode(), REMIND)
-    sent = form | button | {"sure": "yes"}
-    return Browser(people.a).send(REMIND, sent, follow=True).content.decode()
+    """Return where it leads to click on a button of the board, and then on the one that is sure."""
+    browser = Browser(people.a)
+    asked = form_of(browser.get(BOARD).content.decode(), REMIND) | button
+    page = browser.send(REMIND, asked, follow=True).content.decode()
+    if sure := form_of(page, REMIND).get("sure"):
+        assert sure == "yes"
+        page = browser.send(REMIND, form_of(page, REMIND), follow=True).content.decode()
+    return page
 
 
 def reminded(people) -> set[str]:
@@ -71,6 +76,18 @@ def test_only_who_is_late_or_due_today_is_reminded_unless_all_are_asked_for(peop
 def test_all_who_have_to_hand_in_are_reminded_before_their_last_day_when_asked_for(people):
     clicks(people, whom="all")
     assert reminded(people) == {people.t1.user.email, people.t2.user.email}
+
+
+def test_who_was_shown_is_who_is_reminded_and_others_are_shown_first(people):
+    browser = Browser(people.a)
+    shown = form_of(browser.send(REMIND, {"whom": "all"}).content.decode(), REMIND)
+    Membership.objects.filter(pk=people.t2.member.pk).update(is_active=False)
+    answer = browser.send(REMIND, shown)
+    assert answer.status_code == 409
+    assert "has changed since you looked" in answer.content.decode()
+    assert reminded(people) == set()
+    browser.send(REMIND, form_of(answer.content.decode(), REMIND))
+    assert reminded(people) == {people.t1.user.email}
 
 
 def test_the_day_before_the_last_one_nobody_is_late(people):
