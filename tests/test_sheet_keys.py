@@ -187,6 +187,10 @@ def test_a_pasted_block_is_checked_before_anything_of_it_is_saved(site, sheet):
     expect(answer(sheet, ADA)).to_contain_text("not yet saved")
     expect(comment(sheet, BEN)).to_have_value('Two\nlines, "quoted"')
     assert proposed(site) == proposed(site, "comment") == []
+    comment(sheet, CLEO).fill("Kind.")
+    sheet.keyboard.press("Tab")
+    saved(sheet, CLEO, "Comment")
+    expect(sheet.get_by_text("Nothing of the block is saved yet")).to_be_visible()
     mark(sheet, BEN).fill("100")
     sheet.keyboard.press("Tab")
     for pupil in (ADA, BEN, CLEO):

@@ -223,7 +223,9 @@ function say(cells) {
   const invalid = cells.filter((cell) => cell.hasAttribute("aria-invalid"));
   const [first] = [...invalid, ...cells];
   const state = `${first.labels[0].textContent}: ${answerOf(first).innerText.replace(/\s+/g, " ").trim()}`;
-  sayOfBlock(cells.some((cell) => answerOf(cell).querySelector("[data-not-yet]")));
+  // Whatever was answered just now: a block that is held up stays so when another cell is saved.
+  sayOfBlock([...unsaved].some(([cell, {block, held}]) =>
+    block && held && !cell.hasAttribute("aria-invalid")));
   const many = `${counted(cells.length, "entry", "entries")} sent, ${invalid.length} refused. `;
   one("[data-said]").textContent = cells.length > 1 ? many + (invalid.length ? state : "") : state;
 }
