@@ -8,20 +8,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import F
 from django.http import Http404, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.http import content_disposition_header
 from django.utils.text import get_text_list
 from django.views.decorators.http import require_safe
 
 from accounts.disclosures import disclosed
 from accounts.in_school import MemberRequest
+from accounts.plain import plain
 
 from . import naming, registry, timeline
-from accounts.plain import plain
 from .models import Change, ChangeQuerySet, ChangeSet
 from .persons import persons
 from .registry import EXISTS, Tracked
@@ -169,6 +171,8 @@ def of_record(request: MemberRequest, entity_type: str, entity_id: uuid.UUID) ->
         "subject": ("record", entity_type, entity_id),
     }
     changes = timeline.of_record(request.member.school, entity_type, entity_id)
+    if "csv" not in request.GET:
+        context |= _way_up(tracked, entity_id)
     return _page(request, changes, context)
 
 
@@ -234,6 +238,18 @@ def _as_file(
     return HttpResponse(
         timeline.as_csv(told), "text/csv; charset=utf-8", headers={"Content-Disposition": name}
     )
+
+
+def _way_up(tracked: Tracked, entity_id: uuid.UUID) -> dict[str, str]:
+    """Return the list that a record stands in, and its own page while it stands."""
+    model = tracked.model
+    page = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+    stands = model._default_manager.filter(pk=entity_id).exists()
+    return {
+        "heading": admin.site._registry[model].heading,  # type: ignore[attr-defined]
+        "list_url": f"{page}_changelist",
+        "record_url": reverse(f"{page}_change", args=[entity_id]) if stands else "",
+    }
 
 
 def _belongs_to_with_parents(

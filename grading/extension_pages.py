@@ -38,7 +38,8 @@ def of_class(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
         )
         return redirect("admin:grading_section_change", section.pk)
     back = ("Sections", "admin:grading_section_changelist")
-    return _page(request, form, "Extend the marks window", _facts_of_class(section), back)
+    via = (str(section), reverse("admin:grading_section_change", args=[section.pk]))
+    return _page(request, form, "Extend the marks window", _facts_of_class(section), back, via)
 
 
 def of_instructor(request: MemberRequest, membership_id: uuid.UUID) -> HttpResponse:
@@ -70,7 +71,8 @@ def of_instructor(request: MemberRequest, membership_id: uuid.UUID) -> HttpRespo
             closes, until = day(term.marks_close_on, "no date"), day(extended[term.pk])
             facts.append((str(term), f"closes on {closes}, extended until {until}"))
     back = ("People", "admin:accounts_membership_changelist")
-    return _page(request, form, f"Extend the marks window for {member.user}", facts, back)
+    via = (str(member.user), reverse("admin:accounts_membership_change", args=[member.pk]))
+    return _page(request, form, f"Extend the marks window for {member.user}", facts, back, via)
 
 
 def day(date: dt.date | None, otherwise: str = "") -> str:
@@ -105,8 +107,20 @@ def _fact_of_its_instructor(section: Section, instructor: User) -> tuple[str, st
 
 
 def _page(
-    request: MemberRequest, form: forms.Form, title: str, facts: Facts, back: tuple[str, str]
+    request: MemberRequest,
+    form: forms.Form,
+    title: str,
+    facts: Facts,
+    back: tuple[str, str],
+    via: tuple[str, str],
 ) -> HttpResponse:
-    context = {"form": form, "title": title, "button": "Extend", "back": back, "facts": facts}
+    context = {
+        "form": form,
+        "title": title,
+        "button": "Extend",
+        "back": back,
+        "via": via,
+        "facts": facts,
+    }
     status = 422 if form.errors else 200
     return TemplateResponse(request, "admin/form.html", context, status=status)

@@ -6,6 +6,7 @@ from django.core.paginator import Paginator
 from django.db.models import F, QuerySet
 from django.http import HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
@@ -37,6 +38,7 @@ def of_section(request: MemberRequest, section_id: uuid.UUID) -> HttpResponse:
         title=f"How {section} has changed",
         lead=f"{section.course.title}, {section.term}: each field that changed, the newest first.",
         back=("Sections", "admin:grading_section_changelist"),
+        via=(str(section), reverse("admin:grading_section_change", args=[section.pk])),
     )
 
 

@@ -5,6 +5,7 @@ import uuid
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts import disclosures
@@ -33,10 +34,11 @@ def of_pupil(request: MemberRequest, student_id: uuid.UUID) -> HttpResponse:
     left_only = "left" in request.GET
     if left_only:
         found = found.exclude(event=AuditLog.Event.VIEW)
+    stands = Student.objects.filter(school=school, pk=student_id).exists()
+    record = reverse("admin:students_student_change", args=[student_id])
     context = {
         "title": naming.titles([("student", student_id)])[student_id],
-        "student_id": student_id,
-        "stands": Student.objects.filter(school=school, pk=student_id).exists(),
+        "record_url": record if stands else "",
         "left_only": left_only,
         "same": len(same),
         "rest_of_query": "left" if left_only else "",
