@@ -137,6 +137,7 @@ def lines_of(
     for some in together(judged):
         first = some[0]
         tracked = registry.get(first.entity_type)
+        said = {each.name for each in naming.fields_of_title(tracked) if each.reference}
         key = (first.entity_type, first.field)
         made.append(
             Line(
@@ -152,7 +153,7 @@ def lines_of(
                 facts=tuple(
                     (tracked.field(j.field).label, texts[j.entity_type, j.field, j.value])
                     for j in some
-                    if j.field != EXISTS and first.creates
+                    if first.creates and j.field not in {EXISTS, *said}
                 ),
                 author=authors[first.author_id],
                 reason=" ".join(dict.fromkeys(reasons[j.id] for j in some if reasons.get(j.id))),
