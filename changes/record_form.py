@@ -23,10 +23,13 @@ from .judgement import Judged, Why
 from .models import Change
 from .overlay import Record
 from .propose import Draft, creation
-from .registry import Field, Invalid, Tracked
+from .registry import Field, Invalid, Rules, Tracked
 from .visible import shows
 
 MINE, THEIRS = "mine", "theirs"
+
+LONG = {"comment", "text"}
+"""Fields that are written in sentences."""
 
 Choices = Mapping[str, Mapping[str, str]]
 """By field: what can be chosen there, as id and name."""
@@ -78,8 +81,15 @@ class RecordForm(forms.Form):
             label="Why",
             required=False,
             max_length=2000,
-            help_text="Kept with the change. Where a mark stands already, it is needed.",
+            help_text="Kept with the change. Where a mark stands already, it is needed."
+            if self.may_wait
+            else "Kept with the change. May stay empty.",
         )
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether some of it may need a second person."""
+        return type(self.tracked.rules).need_two_people is not Rules.need_two_people
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
@@ -207,7 +217,7 @@ class RecordForm(forms.Form):
             return forms.DateInput(attrs={"type": "date"})
         if isinstance(column, models.IntegerField):
             return forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
-        if field.name == "comment" or "\n" in self._standing(field.name):
+        if field.name in LONG or "\n" in self._standing(field.name):
             return forms.Textarea(attrs={"rows": 4})
         return forms.TextInput(attrs={"autocomplete": "off"})
 
