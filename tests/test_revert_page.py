@@ -104,6 +104,7 @@ def test_preview_revert_and_lift(office, client, evening):
     (decision,) = reverts(people)
     assert response.url == f"/office/revert/{decision.number}/"
     assert decision.reason == "it was her niece"
+    assert office.get("/office/revert/").context["reverts"] == [(decision, str(people.v.user))]
     assert grades(people) == ["60", "56", "71"]
     assert equal(people)
     with enter(people.school):
