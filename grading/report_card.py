@@ -43,6 +43,12 @@ class Card:
     blanks: int
 
     @property
+    def facts(self) -> list[list[str]]:
+        """What the card says of the pupil beside the name: the home group and the year level."""
+        facts: list[list[str]] = self.said["facts"]
+        return facts
+
+    @property
     def is_ready(self) -> bool:
         return not self.lacking
 
