@@ -251,6 +251,7 @@ class InsteadForm(forms.Form):
         label="Why (the author reads this)",
         max_length=1500,
         widget=forms.Textarea(attrs={"rows": 2}),
+        error_messages={"required": "Say why: the author reads the reason."},
     )
     key = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
 

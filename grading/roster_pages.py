@@ -45,8 +45,11 @@ class ExportForm(forms.Form):
         label="Who gets it",
         max_length=200,
         help_text="It is written down at each pupil whose record is in the files.",
+        error_messages={"required": "Say who gets it."},
     )
-    why = forms.CharField(label="What for", max_length=200)
+    why = forms.CharField(
+        label="What for", max_length=200, error_messages={"required": "Say what for."}
+    )
 
 
 @require_safe
