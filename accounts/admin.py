@@ -21,9 +21,9 @@ from . import freezing, new_password, outbox, people, substitute
 from .in_school import MemberRequest
 from .models import AuditLog, Membership, OutboxMessage, User
 from .office import OfficeAdmin
-
-
 from .plain import Plain
+
+
 class PersonForm(forms.Form):
     """Who joins the school, by e-mail."""
 
@@ -258,8 +258,6 @@ def _form(
     )
 
 
-@admin.register(AuditLog)
-class AuditLogAdmin(OfficeAdmin):
 _AN_ID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}")
 
 
@@ -289,6 +287,8 @@ def _said(value: Any) -> str:
     return "" if _AN_ID.fullmatch(text) else text
 
 
+@admin.register(AuditLog)
+class AuditLogAdmin(OfficeAdmin):
     heading = "Audit log"
     lead = "Sign-ins, refusals, decisions, exports, changes of people and policy: only added to."
     group = "The record, as kept"

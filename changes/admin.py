@@ -7,17 +7,15 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.db.models import Q, QuerySet, Value
-from django.db.models.functions import Coalesce, Concat
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.timezone import localtime
 
-from accounts.plain import Plain, plain
 from accounts.models import School
 from accounts.office import OfficeAdmin
+from accounts.plain import Plain, plain
 
 from . import criteria_words, naming, record_pages, registry, timeline, timeline_pages
 from .models import Change, ChangeSet, Decision
@@ -159,13 +157,28 @@ class ChangeSetAdmin(OfficeAdmin):
         return format_html('<a href="{}">What was done in it</a>', at)
 
 
+class TypeOfRecord(admin.SimpleListFilter):
+    """Of what kind of record a change is, by the names that people know."""
+
+    title = "record"
+    parameter_name = "entity_type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(each.entity_type, each.label) for each in registry.in_order()]
+
+    def queryset(
+        self, request: HttpRequest, queryset: models.QuerySet[Any]
+    ) -> models.QuerySet[Any]:
+        return queryset.filter(entity_type=self.value()) if self.value() else queryset
+
+
 @admin.register(Change)
 class ChangeAdmin(OfficeAdmin):
     heading = "Changes"
     lead = "Every value that anybody proposed, and what became of it."
     group = "The record, as kept"
     list_display = ("received_at", "author", "called", "what", "becomes", "status", "decision")
-    list_filter = ("status", "entity_type", "kind", "change_set__received_at")
+    list_filter = ("status", TypeOfRecord, "kind", "change_set__received_at")
     list_select_related = ("change_set", "author", "decision")
     search_fields = ("author__name", "author__email", "=entity_id")
     fields = (

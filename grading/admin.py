@@ -494,7 +494,7 @@ def _names(rows: Any, entity_type: str) -> dict[Any, str]:
 class GradingScaleAdmin(OfficeAdmin):
     heading = "Grading scales"
     lead = "How marks are written. A scale is never changed: marks were checked against it."
-    list_display = ("name", "version", "kind", "minimum", "maximum", "decimals", "steps_in_words")
+    list_display = ("name", "version", "kind", "least", "most", "decimals", "steps_in_words")
     list_filter = ("kind",)
     search_fields = ("name",)
     ordering = ("name", "-version")

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import models
 
-
 from accounts.models import Membership
-from accounts.plain import plain
 from accounts.origin import Origin
+from accounts.plain import plain
 from changes import overlay, registry
 from changes.overlay import Cell, Record
 from changes.propose import Draft, Saved, propose

@@ -8,7 +8,9 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.timezone import localtime
 
 from accounts.office import OfficeAdmin
 from students.models import Programme
@@ -22,7 +24,7 @@ from .scales import plain
 class ProgrammeAdmin(OfficeAdmin):
     heading = "Programmes"
     lead = "What it takes to finish. Which programme a pupil is in stands in the pupil’s record."
-    list_display = ("name", "credits", "in_areas", "named_courses", "lowest_gpa", "is_retired")
+    list_display = ("name", "credits_in_all", "in_areas", "named_courses", "lowest_gpa", "retired")
     search_fields = ("name",)
     ordering = ("name", "id")
 
@@ -47,12 +49,12 @@ class ProgrammeAdmin(OfficeAdmin):
         )
         return super().changelist_view(request, {"lead": lead, **(extra_context or {})})
 
-    @admin.display(description="credits in areas")
-    def in_areas(self, row: Programme) -> str:
     @admin.display(description="credits", ordering="credits")
     def credits_in_all(self, row: Programme) -> str:
         return plain(row.credits) if row.credits else ""
 
+    @admin.display(description="credits in areas")
+    def in_areas(self, row: Programme) -> str:
         return ", ".join(f"{area} {its}" for area, its in row.areas.items())
 
     @admin.display(description="named courses")
@@ -63,9 +65,10 @@ class ProgrammeAdmin(OfficeAdmin):
     def lowest_gpa(self, row: Programme) -> str | None:
         return None if row.least_gpa is None else plain(row.least_gpa)
 
-    @admin.display(description="retired", boolean=True)
-    def is_retired(self, row: Programme) -> bool:
-        return row.retired_at is not None
+    @admin.display(description="retired", ordering="retired_at")
+    def retired(self, row: Programme) -> str:
+        day = row.retired_at and date_format(localtime(row.retired_at), "j M Y")
+        return f"since {day}" if day else ""
 
     def add_view(self, request: Any, *args: Any, **options: Any) -> HttpResponse:
         return self._form(request, Programme(school=request.member.school), "Add a programme")
