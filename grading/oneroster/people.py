@@ -6,6 +6,7 @@ whoever writes rosters could otherwise take over the account of the head of the 
 """
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.core.exceptions import ValidationError
@@ -13,6 +14,7 @@ from django.core.validators import validate_email
 
 from accounts.models import Membership, School, User
 from grading.oneroster.problems import Problems
+from grading.oneroster.rows import User as Teacher
 from grading.oneroster.split import Part
 
 
@@ -46,29 +48,22 @@ def check_addresses(part: Part, problems: Problems) -> None:
 
 
 def bring_in(part: Part, school: School) -> People:
-    """Make the users and memberships of a school's teachers that are missing. Four statements. The
-    roster ids of those that were here are left to `load`, which writes them last.
+    """Make the users and memberships of a school's teachers that are missing. At most five
+    statements. The roster ids of those that were here are left to `load`, which writes them last.
 
     Call inside a transaction that holds the school's row.
     """
     people = People()
-    emails = {teacher.email.lower() for teacher in part.teachers.values()}
     members = {
         m.user_id: m for m in Membership.objects.filter(school=school).select_related("user")
     }
     by_source = {m.source_id or str(m.pk): m for m in members.values()}
-    users = {user.email: user for user in User.objects.filter(email__in=emails)}
-    new_users = []
+    users = _users(t for t in part.teachers.values() if t.sourced_id not in by_source)
     for teacher in part.teachers.values():
         email = teacher.email.lower()
         member = by_source.get(teacher.sourced_id)
         if member is None:
-            user = users.get(email)
-            if user is None:
-                name = f"{teacher.given_name} {teacher.family_name}".strip()
-                user = users[email] = User(email=email, name=name[:200])
-                user.set_unusable_password()
-                new_users.append(user)
+            user = users[email]
             member = members.get(user.pk)
             if member is None:
                 member = Membership(
@@ -84,7 +79,6 @@ def bring_in(part: Part, school: School) -> People:
                 people.adopted.append(member)
         people.user_ids[teacher.sourced_id] = member.user_id
         people.kept += _differences(member, email, enabled=teacher.enabled)
-    User.objects.bulk_create(new_users)
     Membership.objects.bulk_create(people.made)
     people.gone = sum(
         m.is_active
@@ -92,6 +86,27 @@ def bring_in(part: Part, school: School) -> People:
         if m.source_id and source not in part.teachers
     )
     return people
+
+
+def _users(teachers: Iterable[Teacher]) -> dict[str, User]:
+    """Return the users of these teachers by e-mail, lower case; who is not here yet is made.
+
+    Another import may make the same person at the same moment, in another school: whoever comes
+    second waits for the first, and takes that user. In the order of their addresses, so that no two
+    imports wait for each other.
+    """
+    named = {teacher.email.lower(): teacher for teacher in teachers}
+    users = {user.email: user for user in User.objects.filter(email__in=named)}
+    new = sorted(named.keys() - users.keys())
+    if not new:
+        return users
+    made = []
+    for email in new:
+        name = f"{named[email].given_name} {named[email].family_name}".strip()
+        made.append(User(email=email, name=name[:200]))
+        made[-1].set_unusable_password()
+    User.objects.bulk_create(made, ignore_conflicts=True)
+    return users | {user.email: user for user in User.objects.filter(email__in=new)}
 
 
 def _differences(member: Membership, email: str, *, enabled: bool) -> list[str]:
