@@ -14,5 +14,6 @@
 
 Nothing is ever edited or deleted, and ``projector.verify`` proves that the tables are the fold of
 the ledger. ``deciding`` holds what every act of the office has in common: the school's lock,
-the number, the positions, the digest.
+the number, the positions, the digest; ``delivering`` enters what is too much to be in memory at
+once, as one change set and one decision.
 """

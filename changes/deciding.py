@@ -166,7 +166,7 @@ class Act:
         moved = projector.project(self.school, touched)
         if clashes := find_clashes(self.school, moved):
             raise KeysClash(clashes)
-        self.moves = _joined(self.moves, moved) if self.moves else moved
+        self.moves = joined(self.moves, moved) if self.moves else moved
 
     def leave_effects(self) -> None:
         """Hand the cells that moved to the rules of their types, once."""
@@ -277,7 +277,7 @@ def lock_authors(school: School, author_ids: Iterable[uuid.UUID]) -> None:
     )
 
 
-def _joined(first: Iterable[Move], then: Iterable[Move]) -> list[Move]:
+def joined(first: Iterable[Move], then: Iterable[Move]) -> list[Move]:
     """Return what two projections moved, as if it had been one."""
     moves: dict[tuple[uuid.UUID, str], Move] = {}
     for move in [*first, *then]:
@@ -302,29 +302,48 @@ def find_clashes(school: School, moves: Iterable[Move]) -> list[Clash]:
     return clashes
 
 
+def find_every_clash(school: School) -> list[Clash]:
+    """Return the natural keys that records of the tables share, whatever moved."""
+    return [
+        clash
+        for tracked in registry.in_order()
+        for names in tracked.natural_keys
+        for clash in _clashes_of(school, tracked, names, None)
+    ]
+
+
+_FEW = 1000
+# The values of so many records are looked up. Those of more are gone through one by one for each
+# row, 60,000 times 60,000: then the whole table is grouped, which takes as long as to read it.
+
+
 def _clashes_of(
-    school: School, tracked: registry.Tracked, names: tuple[str, ...], ids: set[uuid.UUID]
+    school: School, tracked: registry.Tracked, names: tuple[str, ...], ids: set[uuid.UUID] | None
 ) -> list[Clash]:
-    """Return the records that share a natural key with one of ``ids``.
+    """Return the records that share a natural key with one of ``ids``, or with any.
 
     The values of what moved are read first, into arrays: of rows that came in this same transaction
     the planner knows nothing, and it would join them to themselves by a loop over both.
     """
     columns = [sql.Identifier(tracked.field(name).column) for name in names]
     table = sql.Identifier(tracked.table)
+    few = ids is not None and len(ids) <= _FEW
+    one_of = (
+        "{0} = any(array(select distinct {0} from {1} where school_id = %(school)s"
+        " and id = any(%(ids)s::uuid[])))"
+    )
     taken = sql.SQL(" and ").join(
-        sql.SQL(
-            "{0} = any(array(select distinct {0} from {1} where school_id = %(school)s"
-            " and id = any(%(ids)s::uuid[])))"
-        ).format(column, table)
-        for column in columns
+        sql.SQL(one_of if few else "{0} is not null").format(column, table) for column in columns
     )
     query = sql.SQL(
         "select array_agg(id) from {} where school_id = %(school)s and {}"
         " group by {} having count(*) > 1"
     ).format(table, taken, sql.SQL(", ").join(columns))
+    parameters: dict[str, Any] = {"school": school.pk}
+    if few and ids:
+        parameters["ids"] = lookups.array(ids)
     with connection.cursor() as cursor:
-        cursor.execute(query.as_string(None), {"school": school.pk, "ids": lookups.array(ids)})
+        cursor.execute(query.as_string(None), parameters)
         return [
             Clash(tracked.entity_type, names, tuple(sorted(row[0]))) for row in cursor.fetchall()
         ]

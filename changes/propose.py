@@ -143,6 +143,7 @@ def propose(
     whole: bool = False,
     take_back: bool = False,
     may_name: Collection[uuid.UUID] = (),
+    into: ChangeSet | None = None,
 ) -> Saved:
     """Save what ``by`` typed, as one change set that only they see.
 
@@ -159,6 +160,7 @@ def propose(
             open, clearing is no change at all.
         may_name: records that ``by`` works on although they do not see them: somebody else's
             provisional ones, in a merge.
+        into: the change set that an earlier part of the same save made.
 
     Raises:
         NothingSaved: ``whole`` is set and a draft was refused.
@@ -181,7 +183,7 @@ def propose(
         raise NothingSaved(refused)
     if not wanted:
         return Saved(None, [], refused)
-    change_set = _new_change_set(by, origin, source, reason, idempotency_key)
+    change_set = into or _new_change_set(by, origin, source, reason, idempotency_key)
     changes = _insert(wanted, change_set)
     for tracked, some in _by_type([d for d in wanted if not d.withdraws]):
         tracked.rules.proposed(some, by=by, at=origin.at)

@@ -396,14 +396,14 @@ def _settle(act: Act, judged: Sequence[Judged], *, what_can_be: bool) -> list[Ju
         except KeysClash as clash:
             act.head.last_position = position
             act.moves = []
-            _refuse_clashing(clash, passing, waited=act.kind == Decision.Kind.APPROVE)
+            refuse_clashing(clash, passing, waited=act.kind == Decision.Kind.APPROVE)
             if all(j.passes for j in passing):
                 # Records that come back with a parent clash, and nothing here can give way.
                 raise CannotProject(str(clash)) from clash
             judgement.judge_prerequisites(act.school, passing)
 
 
-def _refuse_clashing(clash: KeysClash, passing: Sequence[Judged], *, waited: bool) -> None:
+def refuse_clashing(clash: KeysClash, passing: Sequence[Judged], *, waited: bool) -> None:
     """Refuse the later of those that clash; the earliest submitted keeps the key, unless a record
     that stands already has it. What ``waited`` can be declined; a direct edit is corrected."""
     advice = (

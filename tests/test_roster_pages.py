@@ -345,11 +345,13 @@ def test_an_upload_shows_how_far_the_worker_is_and_then_the_whole_page(office, p
     assert "being looked at" in text_of(office.get(START))
     upload_id = uuid.UUID(at.rstrip("/").rpartition("/")[2])
     with enter(people.school):
-        progress.say(upload_id, 4, 372_655)
+        progress.say(upload_id, 4, 372_655, 57)
         with connection.cursor() as cursor:  # each request of a browser is a transaction of its own
             cursor.execute("select pg_stat_clear_snapshot()")
         part = office.get(at, headers={"HX-Request": "true"})
-    assert "Step 4 of 4: writing 372,655 values. Begun at" in text_of(part)
+    said = "Step 4 of 4: writing, 57 % done, 372,655 values so far. Begun at"
+    assert said in text_of(part)
+    assert 'value="457" max="500"' in part.content.decode()
     assert "<h1" not in part.content.decode()
     working.work_next(people.school)
     assert office.get(at, headers={"HX-Request": "true"})["HX-Refresh"] == "true"

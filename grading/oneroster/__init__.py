@@ -34,9 +34,10 @@ How it goes into the ledger:
     people.py    teachers as users without a password
     scales.py    a grading scale for each pair of bounds, or the very one that a file says
     wanted.py    what the roster wants, record by record, in the ledger's words
+    imported.py  what imports have said of the school so far
     matching.py  which records here it means
-    compare.py   what it changes, compared with what the last import said
     removal.py   what it takes away, and when somebody has to say that this is meant
+    compare.py   what it changes, compared with what the last import said; part by part
     writing.py   the change set, and the line of what the ledger refuses
     told.py      what was changed, record by record in words
     report.py    what was done, in words

@@ -3,33 +3,51 @@
 A roster is compared with what the last import said, not with what stands: a value that a teacher
 corrected here stays until the file itself changes. Without that, each night's import of an old
 file would undo the day's work. Call inside the school.
+
+It comes in parts, parents before children, each made when it is asked for: so many drafts and what
+is read for them are too much to keep.
 """
 
+import itertools
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from accounts.models import Membership
 from changes import overlay, registry
 from changes.propose import Draft, creation
-from grading.models import Enrollment
-from grading.oneroster.matching import ENROLLMENT, SOURCE_ID, Imported, Matches, resolve
-from grading.oneroster.wanted import Place, Ref, Wanted
+from changes.registry import EXISTS
+from grading.oneroster.imported import Cell, Imported
+from grading.oneroster.matching import (
+    ENROLLED,
+    ENROLLMENT,
+    SOURCE_ID,
+    STATUS,
+    WITHDRAWN,
+    Matches,
+    resolve,
+)
+from grading.oneroster.removal import Away, Removal
+from grading.oneroster.wanted import Place, Ref, Wanted, Wants
 
-Cell = tuple[uuid.UUID, str]
-STATUS = "status"
-ENROLLED, WITHDRAWN = Enrollment.Status.ENROLLED.value, Enrollment.Status.WITHDRAWN.value
+T = TypeVar("T")
+
+PART = 1500
+"""So many records are compared, and entered, at once."""
 
 
 @dataclass(slots=True)
 class Difference:
-    """drafts: what to propose. places: where in the delivery each cell comes from.
+    """A part. records: how many were looked at for it. drafts: what to propose. places: where in
+    the delivery each cell comes from.
 
     added, changed: records by entity type. kept: cells that were changed here since the last
     import, and in the file not.
     """
 
+    records: int = 0
     drafts: list[Draft] = field(default_factory=list)
     places: dict[Cell, Place] = field(default_factory=dict)
     added: Counter[str] = field(default_factory=Counter)
@@ -38,24 +56,86 @@ class Difference:
 
 
 def compare(
-    wanted: Sequence[Wanted],
+    wants: Wants,
     matches: Matches,
     known: Imported,
+    removal: Removal,
     *,
     by: Membership,
     reason: str,
     partial: bool = False,
+) -> Iterator[Difference]:
+    """Yield what the wanted records change, and then what is taken away.
+
+    reason: why a standing grade would change. partial: only what has a line in a file; the rest is
+    what the school holds already.
+    """
+    away = dict(removal.away)
+    for entity_type, wanted in wants.items():
+        for some in _batches(wanted()):
+            yield _part(
+                entity_type, some, matches, known, away, by=by, reason=reason, partial=partial
+            )
+    for freed in _batches(sorted(matches.freed)):
+        found = Difference(len(freed))
+        for pk in freed:
+            found.drafts.append(_draft(ENROLLMENT, pk, SOURCE_ID, None))
+            found.places[pk, SOURCE_ID] = Place("enrollments.csv", 0, "sourcedId")
+        yield found
+    deletions = {pk: cells for pk, cells in away.items() if EXISTS in cells}
+    for taken in _batches(pk for pk in list(away) if pk not in deletions):
+        yield _taken({pk: away[pk] for pk in taken})
+    if deletions:  # at once: a parent goes with what refers to it
+        yield _taken(deletions)
+
+
+def places_of(
+    cells: Iterable[Cell], wants: Wants, matches: Matches, removal: Removal
+) -> dict[Cell, Place]:
+    """Return where in the delivery cells of records that were compared come from."""
+    names: dict[uuid.UUID, list[str]] = defaultdict(list)
+    found: dict[Cell, Place] = {}
+    for cell in cells:
+        names[cell[0]].append(cell[1])
+        taken = removal.away.get(cell[0], {}).get(cell[1])
+        found[cell] = taken[2] if taken else Place("enrollments.csv", 0, cell[1])
+    for entity_type, wanted in wants.items():
+        for each in wanted():
+            pk = matches.ids.get(Ref(entity_type, each.key))
+            if pk is not None and pk in names:
+                own = set(names[pk]) - removal.away.get(pk, {}).keys()
+                found |= {(pk, name): each.place(name) for name in own}
+    return found
+
+
+def _batches(each: Iterable[T]) -> Iterator[list[T]]:
+    left = iter(each)
+    return iter(lambda: list(itertools.islice(left, PART)), [])
+
+
+def _part(
+    entity_type: str,
+    wanted: Sequence[Wanted],
+    matches: Matches,
+    known: Imported,
+    away: Away,
+    *,
+    by: Membership,
+    reason: str,
+    partial: bool,
 ) -> Difference:
-    """Return what the wanted records change. reason: why a standing grade would change. partial:
-    only what has a line in a file; the rest is what the school holds already."""
-    found = Difference()
-    seen = _see(matches, by)
-    for each in wanted:
-        this = Ref(each.entity_type, each.key)
-        if this in matches.deleted:
-            continue
-        tracked = registry.get(each.entity_type)
-        entity_id = matches.ids[this]
+    """Compare records of one type. Takes out of ``away`` what it takes away of these."""
+    found = Difference(len(wanted))
+    tracked = registry.get(entity_type)
+    here = {
+        matches.ids[this]: each
+        for each in wanted
+        if (this := Ref(entity_type, each.key)) not in matches.deleted
+    }
+    old = here.keys() - matches.new
+    seen = overlay.see(entity_type, old, by=by)
+    said = known.values(old) if old else {}
+    for entity_id, each in here.items():
         values = {
             name: resolve(tracked, name, value, matches.ids)
             for name, value in each.values.items()
@@ -63,39 +143,32 @@ def compare(
         }
         if not values:
             continue
-        if known.values.get((entity_id, STATUS)) == WITHDRAWN and (not partial or each.origin.line):
+        if said.get((entity_id, STATUS)) == WITHDRAWN and (not partial or each.origin.line):
             values[STATUS] = ENROLLED  # a roster took them out of the class, and has them again
         record = seen.get(entity_id)
         if record is None:
             filled = {name: value for name, value in values.items() if value is not None}
-            drafts = creation(each.entity_type, dict[str, str | None](filled), entity_id=entity_id)
-            found.added[each.entity_type] += 1
+            drafts = creation(entity_type, dict[str, str | None](filled), entity_id=entity_id)
+            found.added[entity_type] += 1
         else:
-            drafts = _changes(record, values, known, found)
-            found.changed[each.entity_type] += bool(drafts)
+            drafts = _changes(record, values, said, found)
+            found.changed[entity_type] += bool(drafts)
         for draft in drafts:
             draft.reason = reason
-            found.places[draft.entity_id, draft.field] = each.place(draft.field)
+            found.places[entity_id, draft.field] = each.place(draft.field)
+        if drafts and entity_id in away:  # what is taken away of a cell counts, and is last
+            taken = _taken({entity_id: away.pop(entity_id)})
+            drafts = [d for d in drafts if (entity_id, d.field) not in taken.places] + taken.drafts
+            found.places |= taken.places
         found.drafts += drafts
-    for entity_id in matches.freed:
-        found.drafts.append(_draft(ENROLLMENT, entity_id, SOURCE_ID, None))
-        found.places[entity_id, SOURCE_ID] = Place("enrollments.csv", 0, "sourcedId")
     return found
 
 
-def _see(matches: Matches, by: Membership) -> dict[uuid.UUID, overlay.Record]:
-    by_type: dict[str, list[uuid.UUID]] = defaultdict(list)
-    for this, entity_id in matches.ids.items():
-        if entity_id not in matches.new:
-            by_type[this.entity_type].append(entity_id)
-    seen: dict[uuid.UUID, overlay.Record] = {}
-    for entity_type, ids in by_type.items():
-        seen |= overlay.see(entity_type, ids, by=by)
-    return seen
-
-
 def _changes(
-    record: overlay.Record, values: Mapping[str, str | None], known: Imported, found: Difference
+    record: overlay.Record,
+    values: Mapping[str, str | None],
+    said: Mapping[Cell, str | None],
+    found: Difference,
 ) -> list[Draft]:
     drafts = []
     for name, value in values.items():
@@ -103,11 +176,21 @@ def _changes(
         if name == SOURCE_ID and value == str(record.id):
             continue  # it goes out under its own id, and has come back
         # A blank that no import ever filled takes nothing away from what people typed.
-        if value == known.values.get(here):
-            found.kept += here in known.values and value not in (cell.standing, cell.value)
+        if value == said.get(here):
+            found.kept += here in said and value not in (cell.standing, cell.value)
         elif value != cell.value:
             drafts.append(_draft(record.entity_type, record.id, name, value))
     return drafts
+
+
+def _taken(away: Away) -> Difference:
+    """What is taken away of some records."""
+    found = Difference(len(away))
+    for pk, cells in away.items():
+        for name, (entity_type, value, place) in cells.items():
+            found.drafts.append(_draft(entity_type, pk, name, value))
+            found.places[pk, name] = place
+    return found
 
 
 def _draft(entity_type: str, entity_id: uuid.UUID, name: str, value: str | None) -> Draft:

@@ -11,10 +11,11 @@ from accounts.in_school import enter
 from accounts.models import AuditLog, Membership, School
 from accounts.origin import Origin
 from changes.deciding import lock_authors
-from changes.review import Entered
+from changes.delivering import Part as Entered
 from grading.oneroster import people, scales
-from grading.oneroster.compare import Difference, compare
-from grading.oneroster.matching import Imported, Matches, imported, match
+from grading.oneroster.compare import Difference, compare, places_of
+from grading.oneroster.imported import Imported
+from grading.oneroster.matching import Matches, match
 from grading.oneroster.people import People
 from grading.oneroster.problems import Problems
 from grading.oneroster.removal import Removal, missing, named
@@ -31,13 +32,15 @@ STEPS = 3  # a school
 
 
 class Progress(Protocol):
-    """Told what is being done, how many steps are done, and how many there are; and how many values
-    are written, in the step that does."""
+    """Told what is being done, how many steps are done, and how many there are; and in the step
+    that writes, how many values are written, and how much of it is done, in hundredths."""
 
-    def __call__(self, what: str, done: int, total: int, *, values: int = 0) -> None: ...
+    def __call__(
+        self, what: str, done: int, total: int, *, values: int = 0, percent: int = 0
+    ) -> None: ...
 
 
-def _tell_nobody(what: str, done: int, total: int, *, values: int = 0) -> None:
+def _tell_nobody(what: str, done: int, total: int, *, values: int = 0, percent: int = 0) -> None:
     """Nobody wants to know."""
 
 
@@ -84,10 +87,9 @@ def load(
         for number, target in enumerate(targets.each):
 
             def step(
-                what: str, done: int, *, values: int = 0, of: Target = target, number: int = number
+                what: str, done: int, *, of: Target = target, number: int = number, **far: int
             ) -> None:
-                what = f"{of.school.name}: {what}"
-                progress(what, STEPS * number + done, total, values=values)
+                progress(f"{of.school.name}: {what}", STEPS * number + done, total, **far)
 
             with enter(target.school):
                 took = _removing(roster, target, confirmed=confirmed)
@@ -139,7 +141,7 @@ def _load_school(
     marks = scales.bring_in(part, school)
     _record_people(target, staff, origin)
     step("comparing", 1)
-    known = imported()
+    known = Imported(school)
     programmes = dict(Programme.objects.filter(school=school).values_list("name", "pk"))
     given = Given(
         scales=marks.ids,
@@ -149,20 +151,39 @@ def _load_school(
         exempt=marks.exempt,
         programmes={name: str(pk) for name, pk in programmes.items()},
     )
-    wanted = wanted_of(part, given)
-    matches = match(wanted, known)
+    wants = wanted_of(part, given)
+    matches = match(wants, known)
+    report.removal = removing(matches, known)
     reason = f"OneRoster import of {name}"
-    difference = compare(wanted, matches, known, by=member, reason=reason, partial=part.partial)
-    removal = removing(matches, known)
-    difference.drafts += removal.drafts
-    difference.places |= removal.places
-    step(f"writing {len(difference.drafts):,} values", 2, values=len(difference.drafts))
-    entered = write(difference, target, origin=origin, reason=reason, problems=problems)
-    if entered is not None:
-        report.removal = removal
-        _fill(report, part, difference, matches, entered)
+    differences = compare(
+        wants, matches, known, report.removal, by=member, reason=reason, partial=part.partial
+    )
+    records = len(matches.ids) + len(matches.freed) + len(report.removal.away)
+    compared = 0
+
+    def written(difference: Difference, entered: Entered) -> None:
+        nonlocal compared
+        _add(report, part, difference, matches, entered)
         if telling:
-            report.lines = what_changed(difference, entered)
+            report.lines.add(what_changed(difference, entered))
+        compared += difference.records
+        percent = min(100 * compared // records, 100) if records else 100
+        step(f"writing, {report.values:,} values", 2, values=report.values, percent=percent)
+
+    step("writing", 2)
+    write(
+        differences,
+        target,
+        origin=origin,
+        reason=reason,
+        problems=problems,
+        written=written,
+        places_of=lambda cells: places_of(cells, wants, matches, report.removal),
+    )
+    report.deleted = len(matches.deleted)
+    if not part.partial:
+        report.gone = Counter({kind: len(gone) for kind, gone in matches.gone.items()})
+        report.own_pupils = len(matches.own["student"])
     report.teachers = len(staff.made)
     if not part.partial:
         report.gone["teacher"] = staff.gone
@@ -197,28 +218,28 @@ def _without_programme(part: Part, programmes: Collection[str]) -> list[str]:
     ]
 
 
-def _fill(
+def _add(
     report: SchoolReport,
     part: Part,
     difference: Difference,
     matches: Matches,
     entered: Entered,
 ) -> None:
-    """Write down what was done."""
-    report.added = difference.added
-    report.changed = difference.changed - _only_waiting(entered, report.removal)
-    report.kept = difference.kept
-    report.deleted = len(matches.deleted)
-    if not part.partial:
-        report.gone = Counter({kind: len(gone) for kind, gone in matches.gone.items()})
-        report.own_pupils = len(matches.own["student"])
-    report.values = len(entered.saved.changes)
-    grades = sum(change.field == "grade" for change in entered.saved.changes)
-    report.grades = grades - len(entered.waiting)
+    """Write down what was done in one part of a school's records."""
+    report.added += difference.added
+    report.changed += difference.changed
+    report.changed -= _only_waiting(entered, report.removal)
+    report.kept += difference.kept
+    report.values += len(entered.changes)
+    grades = sum(change.field == "grade" for change in entered.changes)
+    report.grades += grades - len(entered.waiting)
+    if not entered.waiting:
+        return
+    waiting = {judged.entity_id for judged in entered.waiting}
     pairs = {
         entity_id: this.key
         for this, entity_id in matches.ids.items()
-        if isinstance(this.key, tuple)
+        if entity_id in waiting and isinstance(this.key, tuple)
     }
     for judged in entered.waiting:
         class_id, pupil_id = pairs.get(judged.entity_id, ("", ""))
@@ -236,9 +257,9 @@ def _only_waiting(entered: Entered, removal: Removal) -> Counter[str]:
     waiting = {
         judged.entity_id: judged.entity_type
         for judged in entered.waiting
-        if (judged.entity_id, judged.field) not in removal.places
+        if judged.field not in removal.away.get(judged.entity_id, ())
     }
-    for change in entered.saved.changes:
+    for change in entered.changes:
         if not change.two_people:
             waiting.pop(change.entity_id, None)
     return Counter(waiting.values())

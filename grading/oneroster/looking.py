@@ -7,17 +7,15 @@ database.
 import csv
 import hashlib
 import io
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
+from changes import registry
 from changes.formulas import guarded
 from grading.oneroster.problems import BadRoster, fair_share, printable
 from grading.oneroster.report import NAMES, Report, tell
-from grading.oneroster.told import DELETED, NEW, WAITS, WITHDRAWS, Line
+from grading.oneroster.told import DELETED, LISTED, NEW, WAITS, WITHDRAWS, Told
 
-LISTED = 100
-"""So many records of one kind, and so many problems, are listed on the page; all are counted."""
 WORDS = {WITHDRAWS: "withdrawn", DELETED: "deleted", NEW: "new"}
 
 Shown = dict[str, Any]
@@ -29,11 +27,10 @@ causes: what several of the problems come from (causes.py)."""
 
 def of_report(report: Report, *, email: str, held: str = "") -> Shown:
     """Return what a rehearsed import has done."""
-    lines = [line for each in report.schools for line in each.lines]
     changes = any(each.changed_anything for each in report.schools)
     return {
         "told": list(tell(report, email=email, listing=False)),  # the groups list the rest
-        "groups": list(_groups(lines)),
+        "groups": [group for each in report.schools for group in _groups(each.lines)],
         "token": token_of(report, email=email) if changes else "",
         "held": held,
     }
@@ -63,7 +60,7 @@ def of_problems(bad: BadRoster) -> Shown:
 
 def token_of(report: Report, *, email: str) -> str:
     """Return the digest of all that an import does, in words."""
-    lines = [line for each in report.schools for line in each.lines]
+    lines = [each.lines.digest for each in report.schools]
     told = list(tell(report, email=email))
     return hashlib.sha256(repr((lines, told)).encode("utf-8", "backslashreplace")).hexdigest()
 
@@ -85,13 +82,12 @@ def _word(what: str, count: int) -> str:
     return WORDS.get(what, "changed")
 
 
-def _groups(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
+def _groups(told: Told) -> Iterator[dict[str, Any]]:
     """Yield the records of one type that go one way, each type and way once."""
-    lines = list(lines)
-    counts = Counter((line.entity_type, line.what) for line in lines)
-    for (entity_type, what), count in counts.items():
+    order = {tracked.entity_type: n for n, tracked in enumerate(registry.in_order())}
+    for entity_type, what in sorted(told.counts, key=lambda way: order[way[0]]):
+        count = told.counts[entity_type, what]
         one, many = NAMES[entity_type]
-        some = [line for line in lines if (line.entity_type, line.what) == (entity_type, what)]
         yield {
             "heading": f"{one if count == 1 else many} {_word(what, count)}",
             "what": what,
@@ -111,6 +107,6 @@ def _groups(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
                         for cell in line.cells
                     ],
                 }
-                for line in some[:LISTED]
+                for line in told.listed[entity_type, what]
             ],
         }

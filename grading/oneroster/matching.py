@@ -4,32 +4,28 @@ Call everything here inside the school. The number of statements does not grow w
 """
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from accounts.ids import new_id
 from changes import registry
 from changes.models import Change, ChangeSet
 from changes.registry import EXISTS, FALSE, Invalid, Tracked
-from grading.oneroster.wanted import Ref, Value, Wanted
+from grading.models import Enrollment
+from grading.oneroster.imported import Imported
+from grading.oneroster.wanted import Ref, Value, Wanted, Wants
 
 ENROLLMENT = "enrollment"
 SOURCE_ID = "source_id"
+STATUS = "status"
+ENROLLED, WITHDRAWN = Enrollment.Status.ENROLLED.value, Enrollment.Status.WITHDRAWN.value
 NATURAL = {"term": ("name", "starts_on", "ends_on")}
 """By what people know a record; for other types by the ledger's natural key."""
 
+CHUNK = 5000
+"""Rows read at once."""
+
 Nature = tuple[str | None, ...]
-
-
-@dataclass(slots=True)
-class Imported:
-    """What imports have said of a school so far, less what was reverted.
-
-    values: the latest of each cell, by (record, field). records: by (entity type, roster id).
-    """
-
-    values: dict[tuple[uuid.UUID, str], str | None] = field(default_factory=dict)
-    records: dict[tuple[str, str], uuid.UUID] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -50,26 +46,7 @@ class Matches:
     own: dict[str, set[uuid.UUID]] = field(default_factory=dict)
 
 
-def imported() -> Imported:
-    """Read what imports have said of this school so far."""
-    found = Imported()
-    in_order = ChangeSet.objects.filter(source=ChangeSet.Source.IMPORT).order_by(
-        "received_at", "id"
-    )
-    turn = {change_set: i for i, change_set in enumerate(in_order.values_list("id", flat=True))}
-    rows = (
-        Change.objects.filter(change_set_id__in=list(turn), kind=Change.Kind.VALUE)
-        .not_excluded()
-        .values_list("change_set_id", "entity_type", "entity_id", "field", "value")
-    )
-    for _, entity_type, entity_id, name, value in sorted(rows, key=lambda row: turn[row[0]]):
-        found.values[entity_id, name] = value
-        if name == SOURCE_ID and value is not None:
-            found.records[entity_type, value] = entity_id
-    return found
-
-
-def match(wanted: Sequence[Wanted], known: Imported) -> Matches:
+def match(wants: Wants, known: Imported) -> Matches:
     """Find each wanted record in the school's tables, or give it a new id.
 
     A record is known by its roster id; one that has none is known by its number, code, name or
@@ -80,8 +57,8 @@ def match(wanted: Sequence[Wanted], known: Imported) -> Matches:
     for tracked in registry.in_order():
         if SOURCE_ID not in tracked.fields:
             continue  # nothing that a roster speaks of
-        some = [each for each in wanted if each.entity_type == tracked.entity_type]
-        _match_type(tracked, some, known, matches)
+        some = wants.get(tracked.entity_type)
+        _match_type(tracked, some() if some else (), known, matches)
     return matches
 
 
@@ -106,16 +83,15 @@ def _match_type(
     by_own_id: dict[str, uuid.UUID] = {}
     by_nature: dict[Nature, uuid.UUID] = {}
     columns = [tracked.field(name).column for name in names]
-    for entity_id, source_id, *values in tracked.model._default_manager.values_list(
-        "id", SOURCE_ID, *columns
-    ):
+    rows = tracked.model._default_manager.values_list("id", SOURCE_ID, *columns)
+    for entity_id, source_id, *values in rows.iterator(chunk_size=CHUNK):
         if source_id is not None:
             by_source[source_id] = entity_id
         else:
             by_own_id[str(entity_id)] = entity_id
         if None not in values and (source_id is None or kind == ENROLLMENT):
             by_nature[tuple(str(value) for value in values)] = entity_id
-    unknown: list[tuple[Ref, uuid.UUID]] = []
+    unknown: list[tuple[Ref, uuid.UUID, Nature]] = []
     for each in wanted:
         this = Ref(kind, each.key)
         if any(value in matches.deleted for value in each.values.values()):
@@ -132,28 +108,32 @@ def _match_type(
         elif kind != ENROLLMENT:
             entity_id = same_id or entity_id
         if entity_id is None:
-            before = known.records.get((kind, source_id))
-            if before is not None and (
-                kind != ENROLLMENT
-                or nature == tuple(known.values.get((before, name)) for name in names)
-            ):
-                unknown.append((this, before))
+            before = known.vanished.get((kind, source_id))
+            if before is not None:
+                unknown.append((this, before, nature))
             entity_id = new_id()
             matches.new.add(entity_id)
         matches.ids[this] = entity_id
-    _leave_deleted(unknown, matches)
+    if kind == ENROLLMENT and unknown:
+        said = known.values(before for _, before, _ in unknown)
+        unknown = [
+            (this, before, nature)
+            for this, before, nature in unknown
+            if nature == tuple(said.get((before, name)) for name in names)
+        ]
+    _leave_deleted({this: before for this, before, _ in unknown}, matches)
     matched = set(matches.ids.values())
     matches.freed -= matched
     matches.gone[kind] = set(by_source.values()) - matched - matches.freed
     matches.own[kind] = set(by_own_id.values()) - matched
 
 
-def _leave_deleted(unknown: Sequence[tuple[Ref, uuid.UUID]], matches: Matches) -> None:
+def _leave_deleted(unknown: Mapping[Ref, uuid.UUID], matches: Matches) -> None:
     """Of records that an import once made and that stand no longer, find those that a person
     deleted. The others were never approved, wait for a parent, or were deleted by a delta, and are
     made anew."""
     heads = (
-        Change.objects.filter(entity_id__in=[before for _, before in unknown], field=EXISTS)
+        Change.objects.filter(entity_id__among=unknown.values(), field=EXISTS)
         .effective()
         .order_by("entity_id", "-position")
         .distinct("entity_id")
@@ -164,7 +144,7 @@ def _leave_deleted(unknown: Sequence[tuple[Ref, uuid.UUID]], matches: Matches) -
         for entity_id, value, source in (heads if unknown else ())
         if value == FALSE and source != ChangeSet.Source.IMPORT
     }
-    for this, before in unknown:
+    for this, before in unknown.items():
         if before in deleted:
             matches.new.discard(matches.ids.pop(this))
             matches.deleted.add(this)

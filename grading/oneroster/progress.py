@@ -14,30 +14,44 @@ from dataclasses import dataclass
 from django.db import connection
 
 STEPS = ("reading the files", "the teachers", "comparing with what is here", "writing")
-_NAME = re.compile(r"roster [0-9a-f]{32} (\d) (\d+)", re.ASCII)
+_NAME = re.compile(r"roster [0-9a-f]{32} (\d) (\d+) (\d+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """step: which of `STEPS`, from 1. values: how many are written in the last. since: when the
-    worker began."""
+    """step: which of `STEPS`, from 1. values: how many are written so far, in the last. percent:
+    how much of that step is done. since: when the worker began."""
 
     step: int
     values: int
+    percent: int
     since: dt.datetime
 
     @property
     def words(self) -> str:
-        return STEPS[self.step - 1] + (f" {self.values:,} values" if self.values else "")
+        words = STEPS[self.step - 1]
+        if not self.percent:
+            return words
+        return f"{words}, {self.percent} % done, {self.values:,} values so far"
 
     @property
     def of(self) -> int:
         return len(STEPS)
 
+    @property
+    def hundredths(self) -> int:
+        """Return how far the worker is, in hundredths of a step."""
+        return 100 * self.step + self.percent
 
-def say(upload: uuid.UUID, step: int, values: int = 0) -> None:
-    """Let others see which of `STEPS` an upload is in. Call inside a transaction."""
-    name = f"roster {upload.hex} {step} {values}"  # PostgreSQL keeps 63 characters
+    @property
+    def of_hundredths(self) -> int:
+        return 100 * (self.of + 1)
+
+
+def say(upload: uuid.UUID, step: int, values: int = 0, percent: int = 0) -> None:
+    """Let others see which of `STEPS` an upload is in, and how far in it. Call inside a
+    transaction."""
+    name = f"roster {upload.hex} {step} {values} {percent}"  # PostgreSQL keeps 63 characters
     with connection.cursor() as cursor:
         cursor.execute("select set_config('application_name', %s, true)", [name])
 
@@ -52,5 +66,5 @@ def of(upload: uuid.UUID) -> Progress | None:
         )
         for name, since in cursor.fetchall():
             if said := _NAME.fullmatch(name):
-                return Progress(int(said[1]), int(said[2]), since)
+                return Progress(int(said[1]), int(said[2]), int(said[3]), since)
     return None

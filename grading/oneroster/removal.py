@@ -15,12 +15,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from changes.propose import Draft
 from changes.registry import EXISTS, FALSE
 from grading.models import Enrollment, Section
-from grading.oneroster.compare import ENROLLED, STATUS, WITHDRAWN, Cell
 from grading.oneroster.completing import Gone
-from grading.oneroster.matching import ENROLLMENT, Imported, Matches
+from grading.oneroster.imported import Imported
+from grading.oneroster.matching import ENROLLED, ENROLLMENT, STATUS, WITHDRAWN, Matches
 from grading.oneroster.split import Part
 from grading.oneroster.wanted import Place, Ref
 
@@ -32,14 +31,16 @@ class Held(Exception):
     """A delivery would take away so much that somebody has to say that it is meant."""
 
 
+Away = dict[uuid.UUID, dict[str, tuple[str, str | None, Place]]]
+"""By record and field: the entity type, the value that is to be, and where the delivery says it."""
+
+
 @dataclass(slots=True)
 class Removal:
-    """drafts: what to propose. places: where the delivery says it. withdrawn: enrolments. deleted:
-    records by entity type. stay: records that the delivery deletes, and on which something hangs.
-    """
+    """away: what to propose. withdrawn: enrolments. deleted: records by entity type. stay: records
+    that the delivery deletes, and on which something hangs."""
 
-    drafts: list[Draft] = field(default_factory=list)
-    places: dict[Cell, Place] = field(default_factory=dict)
+    away: Away = field(default_factory=dict)
     withdrawn: int = 0
     deleted: Counter[str] = field(default_factory=Counter)
     stay: Counter[str] = field(default_factory=Counter)
@@ -47,9 +48,7 @@ class Removal:
     def add(
         self, entity_type: str, pk: uuid.UUID, name: str, value: str | None, place: Place
     ) -> None:
-        draft = Draft(entity_type=entity_type, entity_id=pk, field=name, typed=value)
-        self.drafts.append(draft)
-        self.places[pk, name] = place
+        self.away.setdefault(pk, {})[name] = entity_type, value, place
 
 
 def missing(part: Part, matches: Matches, known: Imported, *, confirmed: bool) -> Removal:
@@ -69,11 +68,9 @@ def missing(part: Part, matches: Matches, known: Imported, *, confirmed: bool) -
     )
     of_pupil = dict(there.values_list("pk", "student_id")) if covered else {}
     # Who was withdrawn by a roster before and put back by a person stays.
-    gone = {
-        pk
-        for pk in matches.gone.get(ENROLLMENT, set()) & of_pupil.keys()
-        if known.values.get((pk, STATUS)) != WITHDRAWN
-    }
+    away = matches.gone.get(ENROLLMENT, set()) & of_pupil.keys()
+    said = known.values(away)
+    gone = sorted(pk for pk in away if said.get((pk, STATUS)) != WITHDRAWN)
     kept = {pk for ref, pk in matches.ids.items() if ref.entity_type == "student"}
     pupils = {of_pupil[pk] for pk in gone} - kept
     everybody = set(of_pupil.values())
@@ -111,14 +108,14 @@ def named(gone: Iterable[Gone], known: Imported) -> Removal:
     _withdraw(found, {pk: places[pk] for pk in enrolled.values_list("pk", flat=True)})
     _delete(found, "student", pupils, on_pupils)
     _delete(found, "section", classes, on_classes)
-    away = {draft.entity_id for draft in found.drafts if draft.field == EXISTS}
+    deleted = {pk for pk, cells in found.away.items() if EXISTS in cells}
     for file, column, entity_type in (
         ("courses", "course_id", "course"),
         ("academicSessions", "term_id", "term"),
     ):
         named_here = by_file.get(file, {})
         rows = Section.objects.filter(**{f"{column.removesuffix('_id')}__among": named_here})
-        taught = {parent for parent, pk in rows.values_list(column, "pk") if pk not in away}
+        taught = {parent for parent, pk in rows.values_list(column, "pk") if pk not in deleted}
         _delete(found, entity_type, named_here, taught)
     return found
 
@@ -132,9 +129,10 @@ def _withdraw(found: Removal, places: Mapping[uuid.UUID, Place]) -> None:
 def _take_marks(found: Removal, places: Mapping[uuid.UUID, Place], known: Imported) -> None:
     """Clear what came with a roster; what a person typed here is theirs."""
     rows = Enrollment.objects.filter(pk__among=places)
+    said = known.values(places)
     for pk, grade, comment in rows.values_list("pk", "grade", "comment"):
         for name, value in (("grade", grade), ("comment", comment)):
-            if value and known.values.get((pk, name)) is not None:
+            if value and said.get((pk, name)) is not None:
                 found.add(ENROLLMENT, pk, name, None, places[pk])
 
 

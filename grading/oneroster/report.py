@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from grading.oneroster.problems import printable
 from grading.oneroster.removal import Removal
-from grading.oneroster.told import Line
+from grading.oneroster.told import Told
 
 NAMES = {
     "term": ("term", "terms"),
@@ -48,7 +48,7 @@ class SchoolReport:
     gone: Counter[str] = field(default_factory=Counter)
     own_pupils: int = 0
     removal: Removal = field(default_factory=Removal)
-    lines: list[Line] = field(default_factory=list)
+    lines: Told = field(default_factory=Told)
     teachers: int = 0
     notes: list[str] = field(default_factory=list)
 

@@ -1,20 +1,25 @@
 """What an import changed, record by record in words: what is new, changed, withdrawn, deleted.
 
-Call inside the school. The number of statements does not grow with the records.
+Call inside the school. The number of statements does not grow with the records of a part.
 """
 
+import hashlib
 import uuid
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from changes import naming, registry
+from changes.delivering import Part
 from changes.models import Change
 from changes.registry import EXISTS, FALSE, TRUE
-from changes.review import Entered
-from grading.oneroster.compare import STATUS, WITHDRAWN, Difference
+from grading.oneroster.compare import Difference
+from grading.oneroster.matching import STATUS, WITHDRAWN
 
 NEW, CHANGED, WAITS = "new", "changed", "waits"
 WITHDRAWS, DELETED = "withdrawn", "deleted"
+LISTED = 100
+"""So many records of one type, and of one way, are listed; all are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +44,33 @@ class Line:
     cells: list[Cell] = field(default_factory=list)
 
 
-def what_changed(difference: Difference, entered: Entered) -> list[Line]:
-    """Return the records of an import, in the order of their types and of the delivery."""
+class Told:
+    """The records of an import. counts: how many, by type and by what became of them. listed: the
+    first of these. digest: of all."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.listed: dict[tuple[str, str], list[Line]] = defaultdict(list)
+        self._digest = hashlib.sha256()
+
+    def add(self, lines: Iterable[Line]) -> None:
+        """Count further records."""
+        for line in lines:
+            way = line.entity_type, line.what
+            self.counts[way] += 1
+            if self.counts[way] <= LISTED:
+                self.listed[way].append(line)
+            self._digest.update(repr(line).encode("utf-8", "backslashreplace") + b"\n")
+
+    @property
+    def digest(self) -> str:
+        return self._digest.hexdigest()
+
+
+def what_changed(difference: Difference, part: Part) -> list[Line]:
+    """Return the records of a part, in the order of their types and of the delivery."""
     by_record: dict[uuid.UUID, list[Change]] = {}
-    for change in entered.saved.changes:
+    for change in part.changes:
         by_record.setdefault(change.entity_id, []).append(change)
     titles = naming.titles((some[0].entity_type, pk) for pk, some in by_record.items())
     whole = {pk for pk, some in by_record.items() if any(c.field == EXISTS for c in some)}

@@ -5,7 +5,7 @@ nothing of is left out. Text stays verbatim; the ledger's own fields judge it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -80,8 +80,13 @@ class Given:
     programmes: Mapping[str, str]
 
 
-def wanted_of(part: Part, given: Given) -> list[Wanted]:
-    """Return the records of one school, parents before children."""
+Wants = Mapping[str, Callable[[], Iterator[Wanted]]]
+"""What gives the wanted records, by entity type, parents before children. They are made anew each
+time that they are walked: all of a school's at once are too many to keep."""
+
+
+def wanted_of(part: Part, given: Given) -> Wants:
+    """Return what gives the records of one school."""
     course_codes = _codes(part.courses.values(), lambda course: course.code)
     section_codes: dict[str, str | None] = {}
     for term in part.sessions:
@@ -91,20 +96,24 @@ def wanted_of(part: Part, given: Given) -> list[Wanted]:
     for class_ in part.classes.values():
         if class_.location.strip():
             rooms.setdefault(class_.location.strip(), class_)
-    return [
-        *(_term(row) for row in part.sessions.values()),
-        *(_course(row, course_codes[row.sourced_id]) for row in part.courses.values()),
-        *(_room(name, row) for name, row in rooms.items()),
-        *(
+    return {
+        "term": lambda: (_term(row) for row in part.sessions.values()),
+        "course": lambda: (
+            _course(row, course_codes[row.sourced_id]) for row in part.courses.values()
+        ),
+        "room": lambda: (_room(name, row) for name, row in rooms.items()),
+        "section": lambda: (
             _section(row, part, section_codes[row.sourced_id], given)
             for row in part.classes.values()
         ),
-        *(_student(row, part.births.get(row.sourced_id), given) for row in part.pupils.values()),
-        *(
+        "student": lambda: (
+            _student(row, part.births.get(row.sourced_id), given) for row in part.pupils.values()
+        ),
+        "enrollment": lambda: (
             _enrollment(row, part.results.get((row.class_, row.user)), part, given)
             for row in part.enrollments
         ),
-    ]
+    }
 
 
 def _term(row: Session) -> Wanted:

@@ -169,8 +169,8 @@ def _load(upload: RosterUpload, origin: Origin, *, by: str, confirmed: bool) -> 
     school = upload.school  # as it is now: an import before this one may have given it a roster id
     progress.say(upload.pk, 1)
 
-    def step(what: str, done: int, total: int, *, values: int = 0) -> None:
-        progress.say(upload.pk, min(done + 2, len(progress.STEPS)), values)
+    def step(what: str, done: int, total: int, *, values: int = 0, percent: int = 0) -> None:
+        progress.say(upload.pk, min(done + 2, len(progress.STEPS)), values, percent)
 
     roster = read_roster(
         upload.name, file=io.BytesIO(upload.content), known=lambda: known_of([school])

@@ -104,12 +104,12 @@ class Bar:
         self._stream = stream
         self._moves = stream.isatty()
 
-    def step(self, what: str, done: int, total: int, *, values: int = 0) -> None:
+    def step(self, what: str, done: int, total: int, *, values: int = 0, percent: int = 0) -> None:
         what = printable(what)
         if not self._moves:
             self._say(f"{what} ({done} of {total})", "\n")
             return
-        filled = self.WIDTH * done // total if total else self.WIDTH
+        filled = self.WIDTH * (100 * done + percent) // (100 * total) if total else self.WIDTH
         bar = "#" * filled + "." * (self.WIDTH - filled)
         # Back to the start of the line, and whatever was longer there is wiped out.
         self._say(f"\r[{bar}] {what[:40]}\x1b[K", "")
