@@ -67,7 +67,7 @@ def _drop(database: str) -> None:
     event loop runs in this thread. A thread may have begun another meanwhile: then once more."""
     drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database))
     with _sign_in("default") as serving, _as_owner() as owner:
-        for attempt in range(5):
+        for attempt in range(100):
             serving.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity"
                 " where datname = %s and usename = current_user",
@@ -76,7 +76,7 @@ def _drop(database: str) -> None:
             try:
                 owner.execute(drop)
             except psycopg.errors.InsufficientPrivilege:
-                if attempt == 4:
+                if attempt == 99:
                     raise
                 time.sleep(0.3)
             else:
