@@ -23,6 +23,7 @@ def phone_in_the_dark(browser: Browser) -> Iterator[Page]:
 
 def objections(page: Page) -> str:
     """Return what is wrong with a page of ``phone_in_the_dark``, or nothing."""
+    page.wait_for_load_state()  # after a click its first lines may be all that is there
     found = _of_view(page, "on a phone in the dark")
     page.set_viewport_size(DESK)
     page.emulate_media(color_scheme="light")
