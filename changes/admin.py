@@ -177,7 +177,7 @@ class ChangeAdmin(OfficeAdmin):
     heading = "Changes"
     lead = "Every value that anybody proposed, and what became of it."
     group = "The record, as kept"
-    list_display = ("received_at", "author", "called", "what", "becomes", "status", "decision")
+    list_display = ("received_at", "author", "called", "what", "becomes", "became", "decision")
     list_filter = ("status", TypeOfRecord, "kind", "change_set__received_at")
     list_select_related = ("change_set", "author", "decision")
     search_fields = ("author__name", "author__email", "=entity_id")
@@ -187,13 +187,13 @@ class ChangeAdmin(OfficeAdmin):
         "becomes",
         "author",
         "save",
-        "status",
+        "became",
         "position",
         "decision",
         "decided_by",
         "again",
     )
-    readonly_fields = ("record", "what", "becomes", "save", "again")
+    readonly_fields = ("record", "what", "becomes", "save", "became", "again")
     ordering = ("-id",)
 
     def names_of(self, rows: Iterable[Change]) -> dict[Any, str]:
@@ -204,7 +204,9 @@ class ChangeAdmin(OfficeAdmin):
             for row in rows
             for value in (row.old_value, row.value)
         )
+        became = timeline.became(row.pk for row in rows)
         for row in rows:
+            row.came_to = became[row.pk]  # type: ignore[attr-defined]
             key = (row.entity_type, row.field)
             row.texts = (texts[*key, row.old_value], texts[*key, row.value])  # type: ignore[attr-defined]
         return {row.pk: titles[row.entity_id] for row in rows}
@@ -238,6 +240,12 @@ class ChangeAdmin(OfficeAdmin):
     def what(self, row: Change) -> str:
         tracked = registry.get(row.entity_type)
         return tracked.label if row.field == EXISTS else tracked.field(row.field).label
+
+    @admin.display(description="what became of it")
+    def became(self, row: Any) -> str:
+        if not hasattr(row, "came_to"):
+            self.names_of([row])
+        return row.came_to
 
     @admin.display(description="from and to")
     def becomes(self, row: Any) -> str:
@@ -278,7 +286,7 @@ class DecisionAdmin(OfficeAdmin):
     @admin.display(description="what it was about")
     def about(self, row: Decision) -> str:
         """What a revert was asked to exclude, and the way to its account."""
-        said = format_html_join("\n", "{}: {}", criteria_words.in_words(row.criteria))
+        said = format_html_join("\n", "{}: {}", criteria_words.in_words(row.criteria)) or "-"
         if row.kind != Decision.Kind.REVERT:
             return said
         at = reverse("admin:reverted", args=[row.number])

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin, messages
@@ -504,12 +505,12 @@ class GradingScaleAdmin(OfficeAdmin):
         return super().get_queryset(request).prefetch_related("steps")
 
     @admin.display(description="minimum", ordering="minimum")
-    def least(self, row: GradingScale) -> str:
-        return "" if row.minimum is None else plain(row.minimum)
+    def least(self, row: GradingScale) -> Decimal | None:
+        return None if row.minimum is None else Decimal(plain(row.minimum))
 
     @admin.display(description="maximum", ordering="maximum")
-    def most(self, row: GradingScale) -> str:
-        return "" if row.maximum is None else plain(row.maximum)
+    def most(self, row: GradingScale) -> Decimal | None:
+        return None if row.maximum is None else Decimal(plain(row.maximum))
 
     @admin.display(description="steps and codes")
     def steps_in_words(self, row: GradingScale) -> str:

@@ -1,5 +1,6 @@
 """The office's pages of programmes: what it takes to finish, and who would not."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin, messages
@@ -50,8 +51,8 @@ class ProgrammeAdmin(OfficeAdmin):
         return super().changelist_view(request, {"lead": lead, **(extra_context or {})})
 
     @admin.display(description="credits", ordering="credits")
-    def credits_in_all(self, row: Programme) -> str:
-        return plain(row.credits) if row.credits else ""
+    def credits_in_all(self, row: Programme) -> Decimal | None:
+        return Decimal(plain(row.credits)) if row.credits else None
 
     @admin.display(description="credits in areas")
     def in_areas(self, row: Programme) -> str:
@@ -62,8 +63,8 @@ class ProgrammeAdmin(OfficeAdmin):
         return len(row.courses)
 
     @admin.display(description="lowest GPA", ordering="least_gpa")
-    def lowest_gpa(self, row: Programme) -> str | None:
-        return None if row.least_gpa is None else plain(row.least_gpa)
+    def lowest_gpa(self, row: Programme) -> Decimal | None:
+        return None if row.least_gpa is None else Decimal(plain(row.least_gpa))
 
     @admin.display(description="retired", ordering="retired_at")
     def retired(self, row: Programme) -> str:

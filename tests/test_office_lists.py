@@ -239,3 +239,16 @@ def test_classes_and_places_name_their_term(office, people):
 
 def test_the_icon_is_found_where_a_browser_looks_by_itself(client):
     assert client.get("/favicon.ico").url.endswith(".svg")
+
+
+def test_the_list_of_changes_says_what_became_of_each(office, people):
+    with enter(people.school):
+        people.v.types(people.marks[0], "60")
+        people.t1.types(people.marks[0], "70")
+        people.t1.types(people.marks[0], "75")
+        people.a.reverts(people.v)
+    listed = office.get(reverse("admin:changes_change_changelist")).context["cl"].result_list
+    found = {row.value: row.came_to for row in listed if row.entity_id == people.marks[0]}
+    assert found["60"] == "excluded"
+    assert found["70"] == "superseded: its author typed another value"
+    assert found["75"] == "awaiting approval"
