@@ -7,7 +7,7 @@ bears no flag may be approved in one step (``approve_ordinary``), by who has see
 
 import dataclasses
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.in_school import MemberRequest, Refused, as_uuid
 from accounts.models import Membership
+from accounts.plain import plain
 from accounts.posting import posted_or_back_to
 
 from . import groups, judgement, naming, review
@@ -404,7 +405,7 @@ def _rehearsed(request: MemberRequest, choice: Choice) -> Confirmation:
     with_ids = _with_it(choice.asked, outcome.refused, by=by)
     few = with_ids if len(with_ids) <= LISTED else []
     return Confirmation(
-        done=[] if many else waiting.lines_of(done, marks=marks),
+        done=[] if many else _by_name(waiting.lines_of(done, marks=marks)),
         heaps=groups.heaps(groups.items_of(done, marks=marks)) if many else [],
         count=len(passing),
         seen=" ".join(str(each.id) for each in done),
@@ -415,6 +416,12 @@ def _rehearsed(request: MemberRequest, choice: Choice) -> Confirmation:
         vanishing=_vanishing(outcome.moves, outcome.done),
         brought=brought_in_words(outcome),
     )
+
+
+def _by_name(lines: Iterable[waiting.Line]) -> list[waiting.Line]:
+    """Return lines in the order of their submission, and those of one save by what they are of:
+    within a save their order is chance."""
+    return sorted(lines, key=lambda line: (line.first.received_at, plain(line.title)))
 
 
 def _nothing(request: MemberRequest, choice: Choice) -> Confirmation:

@@ -13,7 +13,7 @@ from changes.flags import Flag
 from changes.models import Change, Decision
 from changes.propose import creation
 from grading.models import GradeCorrection, HandIn
-from tests.cast import only, open_changes
+from tests.cast import only, open_changes, typed
 from tests.forms_of import Form
 
 QUEUE, CONFIRM, DECIDE = "/office/review/", "/office/review/confirm/", "/office/review/decide/"
@@ -557,3 +557,15 @@ def test_names_of_every_kind_are_shown_and_not_run(office, people):
     page = office.get(sheet_of(people, people.t1, "student"))
     assert "<script>alert" not in page.content.decode()
     assert "&lt;script&gt;" in page.content.decode()
+
+
+def test_what_was_sent_in_one_save_is_listed_by_name_before_it_is_approved(office, people):
+    cleo_first = [typed(each, "60") for each in reversed(people.marks)]
+    with enter(people.school):
+        sent = people.t1.proposes(cleo_first).changes
+    page = confirm(office, people, *sent)
+    assert [line.title for line in page.context["shown"].done] == [
+        "Abbott, Ada in BIO-2",
+        "Brown, Ben in BIO-2",
+        "Carter, Cleo in BIO-2",
+    ]
