@@ -79,6 +79,7 @@ class Judged:
     author_is_frozen: bool
     received_at: dt.datetime
     set_reason: str
+    source: str
     by: Membership | None = None
     school: School | None = None
     insisted: bool = False
@@ -143,11 +144,11 @@ def _read(
         rows = cursor.fetchall()
         # Of each save once: of many changes a quarter of the time would go into reading times.
         cursor.execute(
-            "select id, received_at, reason from changes_changeset"
+            "select id, received_at, reason, source from changes_changeset"
             " where school_id = %s and id = any(%s::uuid[])",
             [school.pk, lookups.array({row[1] for row in rows})],
         )
-        sets = {pk: (at, reason, by, school) for pk, at, reason in cursor.fetchall()}
+        sets = {pk: (*facts, by, school) for pk, *facts in cursor.fetchall()}
     return [Judged(*(row + sets[row[1]])) for row in rows]
 
 

@@ -25,6 +25,8 @@ from .registry import EXISTS, TRUE
 from .review import NotApproved, bring_along, creation_cells, load, tell_rules
 
 Cell = tuple[uuid.UUID, str]
+STATUS = "status"
+"""How a record counts: that of who stays is kept."""
 
 
 class CannotMerge(Exception):
@@ -302,9 +304,11 @@ def _pair(
     stands: it takes the place of one that waits.
 
     Raises:
-        CannotMerge: another guarded value stands on the survivor's record.
+        CannotMerge: another guarded value stands on the survivor's record, or this has another
+            status, by which the value would count here and not there.
     """
-    not_copied = {EXISTS, "status"} | {
+    _check_status(tracked, record, twin, guarded)
+    not_copied = {EXISTS, STATUS} | {
         name for names in tracked.natural_keys if len(names) > 1 for name in names
     }
     taken = set()
@@ -331,6 +335,21 @@ def _pair(
     set_aside = {pk for name in taken for pk in twin.waiting.get(name, ())}
     plan.set_aside += sorted(set_aside)
     plan.open_ids += [pk for pk in twin.creation_ids if pk not in set_aside]
+
+
+def _check_status(
+    tracked: registry.Tracked, record: _Found, twin: _Found, guarded: Collection[Cell]
+) -> None:
+    if not any((record.id, name) in guarded for name in record.values):
+        return
+    blank = tracked.field(STATUS).blank
+    one, other = (each.values.get(STATUS) or blank for each in (record, twin))
+    if one != other:
+        raise CannotMerge(
+            f"A {tracked.label} of the two is “{one}” here and “{other}” there, and something "
+            "stands on it that changes only with a second person. Give both the same status "
+            "first, then merge."
+        )
 
 
 def _records_on(tracked: registry.Tracked, field: str, targets: set[uuid.UUID]) -> list[_Found]:
@@ -382,6 +401,10 @@ def _keys(tracked: registry.Tracked, field: str, record: _Found) -> list[tuple[o
 
 
 def _draft(tracked: registry.Tracked, entity_id: uuid.UUID, field: str, typed: str) -> Draft:
+    """One person may point what stands only with a second person, such as a mark, at the survivor:
+    a merge says that both are one pupil. So it takes along all that one of them had, ends the
+    other, is one decision that shows what moves, and is undone by lifting it; and of two such
+    values it refuses to let one go. No single value can be given to somebody else by it."""
     return Draft(
         entity_type=tracked.entity_type,
         entity_id=entity_id,
@@ -389,6 +412,7 @@ def _draft(tracked: registry.Tracked, entity_id: uuid.UUID, field: str, typed: s
         typed=typed,
         touched=True,
         reason="The same person was entered twice.",
+        one_person=field in {each.name for each in tracked.required},
     )
 
 

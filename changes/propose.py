@@ -45,6 +45,8 @@ class Draft:
         touched: the person typed here; then a value that equals what they see is a confirmation
             and is kept, otherwise it is dropped.
         reason: why, where a standing grade changes.
+        one_person: what asked for a second person if it were typed is done by one, because the act
+            that the draft is part of is what one person may do: a merge, say.
 
     ``value`` (canonical), ``refused`` (a sentence, or None), ``two_people``, ``record`` (as its
     author sees it, or None), ``seen`` (the cell of it) and ``withdraws`` (it takes the author's
@@ -58,6 +60,7 @@ class Draft:
     base: uuid.UUID | _Base | None = CURRENT
     touched: bool = False
     reason: str = ""
+    one_person: bool = False
     value: str | None = None
     refused: str | None = None
     two_people: bool = False

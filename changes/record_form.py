@@ -101,21 +101,7 @@ class RecordForm(forms.Form):
             chosen = bool(value) or field not in self.tracked.required
             if field.reference and (not chosen or (value and value not in self._options(field))):
                 self.add_error(field.name, f"Choose the {field.label} from the list.")
-        self._check_whose()
         return values
-
-    def _check_whose(self) -> None:
-        """Refuse to give what stands only with a second person, such as a mark, to somebody else:
-        on this form one person would do it."""
-        moved = {cell.name for cell in self.cells() if cell.is_changed}
-        moved &= {field.name for field in self.tracked.required}
-        if moved and self.tracked.rules.guard([self.record.id]):
-            for name in moved:
-                self.add_error(
-                    name,
-                    "A mark stands here, and would stand elsewhere with it. Propose that on the "
-                    "class list, so that somebody else approves it; or clear the mark first.",
-                )
 
     def drafts(self) -> list[Draft]:
         """Return what its reader changed, each on the value that they saw."""

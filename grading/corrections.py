@@ -19,7 +19,7 @@ from accounts.models import Membership
 from changes import lookups, vanishing
 from changes.deciding import Act
 from changes.judgement import Judged, Why
-from changes.models import Change, Decision
+from changes.models import Change, ChangeSet, Decision
 from changes.projector import Move
 from changes.propose import Draft
 from changes.registry import EXISTS, FALSE
@@ -27,6 +27,11 @@ from changes.registry import EXISTS, FALSE
 from .corrected_mail import tell_instructors
 from .correction_states import with_state
 from .models import Enrollment, GradeCorrection
+
+PLACE = ("student", "section")
+"""What an enrolment is: it has a mark of this pupil in this class."""
+ENROLLED = str(Enrollment.Status.ENROLLED)
+"""Of such alone a transcript, an average and a card show the mark."""
 
 
 def standing(enrollment_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str | None]:
@@ -55,6 +60,21 @@ def reasons(change_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
             "change_id", "reason"
         )
     )
+
+
+def takes_mark_along(draft: Draft) -> bool:
+    """Return whether a mark that stands would stand with another pupil or class by this draft, or
+    leave the transcript with the pupil's place. The mark itself stays as it is, so it is no
+    correction; what a transcript shows of it changes all the same."""
+    if draft.record is None or draft.record.cell("grade").standing is None:
+        return False
+    return _takes_along(draft.field, draft.record.cell(draft.field).standing, draft.value)
+
+
+def _takes_along(field: str, now: str | None, then: str | None) -> bool:
+    if field in PLACE:
+        return now is not None and then != now
+    return field == "status" and (now or ENROLLED) == ENROLLED != (then or ENROLLED)
 
 
 def submit(drafts: Sequence[Draft], *, by: Membership, at: dt.datetime) -> None:
@@ -103,6 +123,11 @@ def judge(judged: Sequence[Judged]) -> None:
             Why.SECOND_PERSON,
             "You have set aside the mark that stood here, of somebody else: a second person "
             "approves the one that takes its place.",
+        )
+    for each in _taking_marks_along(judged):
+        each.refuse(
+            Why.SECOND_PERSON,
+            "A mark stands here, and goes with it: a second person approves where it stands.",
         )
     altering = _altering(judged)
     pending = _pending([each for each, _ in altering])
@@ -300,6 +325,20 @@ def _altering(judged: Sequence[Judged]) -> list[tuple[Judged, str | None]]:
     ]
 
 
+def _taking_marks_along(judged: Sequence[Judged]) -> list[Judged]:
+    """Return what nobody but its author decides on and was typed before the mark stood that it
+    would take along. (What was typed later needs two people from the start.)"""
+    moving = [
+        j
+        for j in judged
+        if j.decider_is_author
+        and _takes_along(j.field, j.current, j.value)
+        and not (j.field == "status" and j.source == ChangeSet.Source.IMPORT)
+    ]
+    stands = standing({j.entity_id for j in moving}) if moving else {}
+    return [j for j in moving if stands.get(j.entity_id) is not None]
+
+
 def _in_place_of_what_its_author_set_aside(judged: Sequence[Judged]) -> list[Judged]:
     """Return what nobody but its author decides on and puts a mark where that author has reverted
     somebody else's: together the two acts of one person would change a mark that stood. The place
@@ -334,9 +373,6 @@ def _in_place_of_what_its_author_set_aside(judged: Sequence[Judged]) -> list[Jud
         set_aside = {row[0] for row in cursor.fetchall()}
     return [j for j in marking if j.id in set_aside]
 
-
-PLACE = ("student", "section")
-"""What an enrolment is: it has a mark of this pupil in this class."""
 
 # What an author's reverts exclude is read first: mostly nothing, however many marks are entered. Of
 # it the marks of others, and what would have to count for them to stand, with the pupil and class

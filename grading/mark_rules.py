@@ -19,7 +19,7 @@ from changes.judgement import Judged, Why
 from changes.models import Change, Decision
 from changes.projector import Move
 from changes.propose import Draft
-from changes.registry import Effect, Invalid, Rules, Told
+from changes.registry import EXISTS, Effect, Invalid, Rules, Told
 
 from . import (
     correction_states,
@@ -66,6 +66,9 @@ class MarkRules(Rules):
                 _clean_typed(draft, involved[-1] if involved else None, by=by, at=at)
 
     def need_two_people(self, drafts: Sequence[Draft]) -> None:
+        for draft in drafts:
+            if not draft.one_person and corrections.takes_mark_along(draft):
+                draft.two_people = True
         graded = [draft for draft in drafts if draft.field == "grade" and _may_stand(draft)]
         if not graded:
             return
@@ -82,7 +85,7 @@ class MarkRules(Rules):
                 )
 
     def proposed(self, drafts: Sequence[Draft], *, by: Membership, at: dt.datetime) -> None:
-        if correcting := [d for d in drafts if d.two_people]:
+        if correcting := [d for d in drafts if d.two_people and d.field in (EXISTS, "grade")]:
             corrections.submit(correcting, by=by, at=at)
 
     def reopened(self, copies: Sequence[Change]) -> None:

@@ -11,8 +11,8 @@ from django.urls import reverse
 from accounts.models import Membership
 from changes.deciding import Act
 from changes.groups import Group
-from changes.judgement import Judged
-from changes.models import Change, Decision
+from changes.judgement import Judged, Why
+from changes.models import Change, ChangeSet, Decision
 from changes.projector import Move
 from changes.propose import Draft
 from changes.registry import EXISTS, Effect, Rules, Told
@@ -20,7 +20,7 @@ from changes.registry import EXISTS, Effect, Rules, Told
 from . import moved_details
 from .access import is_restricted, refuse_those_of
 from .mark_rules import NOT_YOUR_CLASS
-from .models import CourseChangeHistory, Section
+from .models import CourseChangeHistory, Enrollment, Section
 from .telling import tell_pupils
 
 FIELD_NAMES = {
@@ -38,6 +38,11 @@ FIELD_NAMES = {
 """The ledger's stable names, and the attribute names that ADR-009 gives them."""
 
 
+PLACE_OF_MARKS = ("course", "term", "scale")
+"""What a transcript shows the marks of a class under, and what they are worth: where marks stand,
+one person does not change it alone, or all of them would be moved by who may not move one."""
+
+
 class SectionRules(Rules):
     """Rules of the entity type ``section``."""
 
@@ -47,6 +52,37 @@ class SectionRules(Rules):
         if is_restricted(by):
             others = Section.objects.exclude(instructor_id=by.user_id)
             refuse_those_of(drafts, others, NOT_YOUR_CLASS)
+
+    def need_two_people(self, drafts: Sequence[Draft]) -> None:
+        moving = [
+            draft
+            for draft in drafts
+            if draft.field in PLACE_OF_MARKS
+            and draft.record
+            and draft.record.stands
+            and draft.value != draft.record.cell(draft.field).standing
+        ]
+        marked = _marked({draft.entity_id for draft in moving})
+        for draft in moving:
+            draft.two_people |= draft.entity_id in marked and not draft.one_person
+
+    def judge(self, judged: Sequence[Judged], *, among: Sequence[Judged]) -> None:
+        moving = [
+            each
+            for each in judged
+            if each.field in PLACE_OF_MARKS
+            and each.decider_is_author
+            and each.value != each.current
+            and not (each.field == "scale" and each.source == ChangeSet.Source.IMPORT)
+        ]
+        marked = _marked({each.entity_id for each in moving})
+        for each in moving:
+            if each.entity_id in marked:  # by now: what was typed later has two people already
+                each.refuse(
+                    Why.SECOND_PERSON,
+                    "Marks of this class stand, and would count otherwise or elsewhere with it: "
+                    "a second person approves that.",
+                )
 
     def group(self, judged: Sequence[Judged]) -> Mapping[uuid.UUID, Group]:
         return dict.fromkeys((each.id for each in judged), Group("section", "Section details"))
@@ -82,6 +118,14 @@ class SectionRules(Rules):
         if changed:
             _write_history(act, changed)
             tell_pupils(act, changed)
+
+
+def _marked(section_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Return the sections among these in which a mark stands."""
+    if not section_ids:
+        return set()
+    rows = Enrollment.objects.filter(section__among=section_ids, grade__isnull=False)
+    return set(rows.values_list("section_id", flat=True).distinct())
 
 
 def _write_history(act: Act, moves: Sequence[Move]) -> None:

@@ -63,6 +63,7 @@ def beyond_capacity(act: Act, moves: Sequence[Move]) -> list[Draft]:
             typed=WAITLISTED,
             touched=True,
             reason="The class is full.",
+            one_person=True,  # part of what was decided, by two people where a mark came along
         )
         for each in beyond
     ]

@@ -141,7 +141,7 @@ def test_who_left_a_class_goes_out_as_to_be_deleted_from_it(people, since):
             field="status",
             typed="withdrawn",
         )
-        people.a.enters([draft], whole=True)
+        people.b.approves(*people.a.enters([draft], whole=True).saved.changes)
     assert changed(since()) == {
         "enrollments": [("tobedeleted", str(people.marks[0]))],
         "results": [("tobedeleted", f"mark:{people.marks[0]}")],

@@ -105,6 +105,23 @@ def edit(record, **values):
     assert entered.outcome is not None
 
 
+def edit_by_two(record, **values):
+    """The same, of what one person does not change alone."""
+    with pytest.raises(AssertionError):
+        edit(record, **values)
+    second = Membership.objects.create(
+        school=record.school,
+        user=User.objects.create_user("second@schools.example"),
+        role="office",
+    )
+    review.approve(
+        [each.pk for each in Change.objects.filter(entity_id=record.pk).open()],
+        school=record.school,
+        by=second,
+        origin=Origin(),
+    )
+
+
 def _office_of(school):
     return (
         Membership.objects.select_related("user", "school")
@@ -414,7 +431,7 @@ def test_who_is_in_the_class_again_is_enrolled_again(deliver):
 def test_whom_a_person_withdrew_no_file_enrols_again(deliver):
     run(deliver())
     with enter(school()):
-        edit(mark_of("p2"), status="withdrawn")
+        edit_by_two(mark_of("p2"), status="withdrawn")
     assert "nothing to change" in run(deliver())
     with enter(school()):
         assert mark_of("p2").status == "withdrawn"

@@ -453,6 +453,20 @@ def test_a_mark_that_stands_on_the_one_who_goes_takes_the_place_of_one_that_wait
     assert people.is_equal()
 
 
+@pytest.mark.parametrize("which", ["ada", "twin"])
+def test_a_mark_is_not_hidden_by_merging_the_pupil_into_a_twin_who_is_withdrawn(inside, which):
+    """Nor shown, the other way round: a transcript tells of who is enrolled alone."""
+    people = inside
+    people.stands("60")
+    twin, enrolment = twin_of_ada(people)
+    place = {"ada": people.marks[0], "twin": enrolment}[which]
+    people.a.approves(only(people.t1.changes_cell("enrollment", place, status="withdrawn")))
+    with pytest.raises(CannotMerge, match="“withdrawn”"):
+        merges(people.a, people.students[0], twin)
+    assert people.grade(people.marks[0]) == "60"
+    assert people.is_equal()
+
+
 def test_a_mark_that_stands_goes_to_the_twin_who_has_none(inside):
     people = inside
     people.stands("60")

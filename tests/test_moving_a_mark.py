@@ -135,10 +135,10 @@ def test_the_office_moves_nobody_directly_with_such_a_mark(inside, other):
     people = inside
     people.stands("74")
     draft = typed(people.marks[0], str(other), field="section")
+    (moving,) = people.a.enters([draft]).saved.changes
     with pytest.raises(NotApproved, match="74 is no mark of the scale “Letters”"):
-        people.a.enters([draft])
+        people.b.approves(moving)
     assert place(people) == (people.section, "74")
-    assert open_changes() == set()
 
 
 def test_a_hidden_enrolment_that_is_brought_back_in_another_class_is_asked_too(inside, other):
@@ -146,5 +146,6 @@ def test_a_hidden_enrolment_that_is_brought_back_in_another_class_is_asked_too(i
     people.stands("74")
     people.b.approves(*people.a.deletes("section", people.section).changes)
     assert not Enrollment.objects.filter(pk=people.marks[0]).exists()
+    entered = people.a.enters([typed(people.marks[0], str(other), field="section")])
     with pytest.raises(NotApproved, match="74 is no mark of the scale “Letters”"):
-        people.a.enters([typed(people.marks[0], str(other), field="section")])
+        people.b.approves(*entered.saved.changes)

@@ -194,4 +194,11 @@ def _taken(away: Away) -> Difference:
 
 
 def _draft(entity_type: str, entity_id: uuid.UUID, name: str, value: str | None) -> Draft:
-    return Draft(entity_type=entity_type, entity_id=entity_id, field=name, typed=value)
+    return Draft(
+        entity_type=entity_type,
+        entity_id=entity_id,
+        field=name,
+        typed=value,
+        # A version of the scale that also takes the marks of this file: the others stay readable.
+        one_person=(entity_type, name) == ("section", "scale"),
+    )
