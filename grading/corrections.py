@@ -19,7 +19,7 @@ from accounts.models import Membership
 from changes import lookups, vanishing
 from changes.deciding import Act
 from changes.judgement import Judged, Why
-from changes.models import Change, ChangeSet, Decision
+from changes.models import Change, ChangeSet, Decision, Exclusion
 from changes.projector import Move
 from changes.propose import Draft
 from changes.registry import EXISTS, FALSE
@@ -116,9 +116,10 @@ def submit_again(copies: Sequence[Change]) -> None:
     )
 
 
-def judge(judged: Sequence[Judged]) -> None:
-    """Refuse what alters a standing grade without a second person or without a reason."""
-    for each in _in_place_of_what_its_author_set_aside(judged):
+def judge(judged: Sequence[Judged], *, among: Sequence[Judged]) -> None:
+    """Refuse what alters a standing grade without a second person or without a reason. ``among``
+    are all that would be approved together."""
+    for each in _in_place_of_what_its_author_set_aside(judged, among):
         each.refuse(
             Why.SECOND_PERSON,
             "You have set aside the mark that stood here, of somebody else: a second person "
@@ -130,6 +131,12 @@ def judge(judged: Sequence[Judged]) -> None:
             "A mark stands here, and goes with it: a second person approves where it stands.",
         )
     altering = _altering(judged)
+    for each in _revived_by_who_decides([each for each, _ in altering]):
+        each.refuse(
+            Why.SECOND_PERSON,
+            "Its author took this back or typed over it, and you have set that aside: somebody "
+            "else approves it, for nobody asks for it but you.",
+        )
     pending = _pending([each for each, _ in altering])
     for each, current in altering:
         if each.decider_is_author:
@@ -325,6 +332,38 @@ def _altering(judged: Sequence[Judged]) -> list[tuple[Judged, str | None]]:
     ]
 
 
+def _revived_by_who_decides(altering: Sequence[Judged]) -> list[Judged]:
+    """Return what is its author's last word only because who decides has excluded a later one, be
+    it a withdrawal: of a mark that stands both names would be the work of one."""
+    deciders = {j.id: j.by.user_id for j in altering if j.by is not None}
+    rows = (
+        Exclusion.objects.filter(
+            lifted_by=None,
+            decision__decided_by__in=set(deciders.values()),
+            change__entity_id__in={j.entity_id for j in altering if j.id in deciders},
+        )
+        .exclude(change__status=Change.Status.DECLINED)
+        .values_list(
+            "change__author_id",
+            "change__entity_id",
+            "change__field",
+            "change__number",
+            "decision__decided_by_id",
+        )
+        if deciders
+        else ()
+    )
+    later: dict[tuple[uuid.UUID, uuid.UUID, str, uuid.UUID | None], int] = {}
+    for author, entity, field, number, by in rows:
+        key = (author, entity, field, by)
+        later[key] = max(number, later.get(key, 0))
+    return [
+        j
+        for j in altering
+        if later.get((j.author_id, j.entity_id, j.field, deciders.get(j.id)), 0) > j.number
+    ]
+
+
 def _taking_marks_along(judged: Sequence[Judged]) -> list[Judged]:
     """Return what nobody but its author decides on and was typed before the mark stood that it
     would take along. (What was typed later needs two people from the start.)"""
@@ -339,11 +378,14 @@ def _taking_marks_along(judged: Sequence[Judged]) -> list[Judged]:
     return [j for j in moving if stands.get(j.entity_id) is not None]
 
 
-def _in_place_of_what_its_author_set_aside(judged: Sequence[Judged]) -> list[Judged]:
+def _in_place_of_what_its_author_set_aside(
+    judged: Sequence[Judged], among: Sequence[Judged]
+) -> list[Judged]:
     """Return what nobody but its author decides on and puts a mark where that author has reverted
     somebody else's: together the two acts of one person would change a mark that stood. The place
-    is the pupil in the class, whether by the same enrolment or by another one; a mark comes to it
-    by being typed, or with an enrolment that is moved there."""
+    is the pupil in the class, whether by the same enrolment or by another one, and whether the
+    pupil is the same record, one of the same number, or the one that a merge kept; a mark comes to
+    it by being typed, or with an enrolment that is moved there."""
     setting = [j for j in judged if j.value and (j.field == "grade" or j.field in PLACE)]
     alone = [j for j in setting if j.decider_is_author]
     carried = standing({j.entity_id for j in alone if j.field in PLACE})
@@ -357,6 +399,7 @@ def _in_place_of_what_its_author_set_aside(judged: Sequence[Judged]) -> list[Jud
     for j in judged:
         if j.field in PLACE and j.refers_to:
             places.setdefault(j.entity_id, {})[j.field] = j.refers_to
+    numbered = [j for j in among if j.entity_type == "student" and j.field == "number"]
     with connection.cursor() as cursor:
         cursor.execute(
             _SET_ASIDE,
@@ -368,6 +411,8 @@ def _in_place_of_what_its_author_set_aside(judged: Sequence[Judged]) -> list[Jud
                     f"{name}s": [places.get(j.entity_id, {}).get(name) for j in marking]
                     for name in PLACE
                 },
+                "new": [j.entity_id for j in numbered],
+                "numbers": [j.value for j in numbered],
             },
         )
         set_aside = {row[0] for row in cursor.fetchall()}
@@ -380,7 +425,8 @@ def _in_place_of_what_its_author_set_aside(judged: Sequence[Judged]) -> list[Jud
 # import of 12,000 that took minutes.)
 _SET_ASIDE = """
     with excluded as materialized (
-        select d.decided_by_id, e.school_id, e.entity_id, e.id, e.field
+        select d.decided_by_id, e.school_id, e.entity_type, e.entity_id, e.id, e.field,
+            case d.kind when 'merge' then (d.criteria ->> 'survivor')::uuid end as survivor
         from changes_decision d
         join changes_exclusion x on x.school_id = d.school_id and x.decision_id = d.id
             and x.lifted_by_id is null
@@ -401,9 +447,41 @@ _SET_ASIDE = """
             and p.field = 'student' and p.status = 'approved'
         join changes_change s on s.school_id = e.school_id and s.entity_id = e.entity_id
             and s.field = 'section' and s.status = 'approved'
+    ),
+    -- With a pupil's record what hung on it, unless a merge has moved that; and who may take the
+    -- pupil's place: of the same number, or kept by the merge.
+    with_pupil as materialized (
+        select distinct e.decided_by_id as author, e.school_id, e.entity_id as student, e.survivor,
+            s.refers_to as section, p.entity_id as entity
+        from excluded e
+        join changes_change p on p.school_id = e.school_id and p.refers_to = e.entity_id
+            and p.field = 'student' and p.status = 'approved'
+        join changes_change g on g.school_id = p.school_id and g.entity_id = p.entity_id
+            and g.field = 'grade' and g.value is not null and g.status = 'approved'
+            and g.author_id <> e.decided_by_id
+        join changes_change s on s.school_id = p.school_id and s.entity_id = p.entity_id
+            and s.field = 'section' and s.status = 'approved'
+        where e.entity_type = 'student' and e.field = 'exists'
+          and not exists (select from grading_enrollment r
+                          where r.school_id = p.school_id and r.id = p.entity_id)
+    ),
+    instead as materialized (
+        select author, student, section, entity, itself from set_aside
+        union
+        select author, survivor, section, entity, false from with_pupil where survivor is not null
+        union
+        select w.author, o.id, w.section, w.entity, false
+        from with_pupil w
+        join changes_change n on n.school_id = w.school_id and n.entity_id = w.student
+            and n.field = 'number' and n.status = 'approved'
+        join (select id, school_id, number from students_student
+              union all
+              select m.id, null, m.number from unnest(%(new)s::uuid[], %(numbers)s::text[])
+                  m (id, number)) o
+            on coalesce(o.school_id, w.school_id) = w.school_id and o.number = n.value
     )
     select distinct n.id
-    from set_aside a
+    from instead a
     join unnest(%(ids)s::uuid[], %(entities)s::uuid[], %(authors)s::uuid[], %(students)s::uuid[],
                 %(sections)s::uuid[]) n (id, entity, author, student, section)
         on n.author = a.author and n.student = a.student and n.section = a.section

@@ -107,7 +107,7 @@ class MarkRules(Rules):
         for each in judged:
             if each.field in TYPED and (its := classes.get(section_of.get(each.entity_id))):
                 _judge_typed(each, its)
-        corrections.judge(judged)
+        corrections.judge(judged, among=among)
 
     def reasons(self, change_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, str]:
         return corrections.reasons(change_ids)

@@ -5,8 +5,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from changes.merge import merge
 from changes.models import Change
 from changes.propose import Draft, creation
+from changes.revert import reinstate
 from changes.review import NotApproved
 from grading.models import Enrollment
 from tests.cast import only, typed
@@ -132,6 +134,84 @@ def test_where_nobody_else_had_given_a_mark_one_enters_it_anew(inside):
     again = enrol_again(people, people.a)
     people.a.enters([typed(again, "95")])
     assert people.grade(again) == "95"
+
+
+# With the pupil's record. ------------------------------------------------------------------------
+
+
+def bring_the_pupil_down(people, by):
+    """Revert T1's creation of Kim: the enrolment and its mark hang in the air."""
+    by.reverts(people.t1, about=people.kim, unticked=lambda keys, kept: set(keys) - {record(keys)})
+
+
+def record(keys):
+    (key,) = [each for each in keys if each.startswith("student.")]
+    return key
+
+
+def test_nor_for_a_pupil_of_the_same_number_whose_record_was_brought_down(kim):
+    people = kim
+    bring_the_pupil_down(people, people.a)
+    assert not Enrollment.objects.filter(pk=people.first).exists()
+    new = creation("student", {"number": "412", "family_name": "Kimm"})
+    values = {"student": str(new[0].entity_id), "section": str(people.section)}
+    again = creation("enrollment", values)
+    mark = typed(again[0].entity_id, "95")
+    with pytest.raises(NotApproved, match=REFUSED):
+        people.a.enters([*new, *again, mark], whole=True)
+    people.a.enters([*new, *again], whole=True)
+    with pytest.raises(NotApproved, match=REFUSED):
+        people.a.enters([mark])
+    people.b.approves(only(people.a.types(again[0].entity_id, "95")))
+    assert people.grade(again[0].entity_id) == "95"
+    assert people.is_equal()
+
+
+def test_nor_for_the_pupil_whom_a_merge_kept_and_whose_merge_was_undone_in_part(kim):
+    people = kim
+    twin = creation("student", {"family_name": "Kimm"})
+    place = creation(
+        "enrollment", {"student": str(twin[0].entity_id), "section": str(people.section)}
+    )
+    people.a.enters([*twin, *place], whole=True)
+    given = {"school": people.school, "by": people.a.member, "origin": people.a.origin()}
+    done = merge(people.kim, twin[0].entity_id, entity_type="student", **given)
+    assert people.grade(place[0].entity_id) == "60"
+    reinstate(done.decision, unticked=lambda keys, kept: keys, **given)
+    assert people.grade(place[0].entity_id) is None
+    with pytest.raises(NotApproved, match=REFUSED):
+        people.a.enters([typed(place[0].entity_id, "95")])
+
+
+def test_after_a_merge_that_stands_another_class_of_the_pupil_is_marked_as_ever(kim):
+    people = kim
+    twin = creation("student", {"family_name": "Kimm"})
+    people.a.enters(twin, whole=True)
+    given = {"school": people.school, "by": people.a.member, "origin": people.a.origin()}
+    merge(people.kim, twin[0].entity_id, entity_type="student", **given)
+    people.kim = twin[0].entity_id
+    elsewhere = enrol_again(people, people.a, another_class(people))
+    people.a.enters([typed(elsewhere, "95")])
+    assert people.grade(elsewhere) == "95"
+
+
+# What its author took back. -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("then", ["withdrawn", "65"])
+def test_who_sets_aside_that_its_author_took_it_back_does_not_approve_it_alone(inside, then):
+    people = inside
+    people.stands("60")
+    asked = only(people.t1.types(people.marks[0], "95", reason="recount"))
+    if then == "withdrawn":
+        later = people.t1.withdraws(asked)
+    else:
+        later = people.t1.types(people.marks[0], then, reason="recount")
+    people.a.reverts(people.t1, change_set=later.change_set.pk)
+    with pytest.raises(NotApproved, match="nobody asks for it but you"):
+        people.a.approves(asked)
+    people.b.approves(asked)
+    assert people.grade(people.marks[0]) == "95"
 
 
 def test_thirty_marks_are_asked_at_once(inside):
