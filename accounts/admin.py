@@ -193,7 +193,7 @@ class PeopleAdmin(OfficeAdmin):
         member = self._person(request, membership_id)
         if request.method == "POST":
             try:
-                substitute.name(member, by=request.member, origin=request.origin)
+                people.name_substitute(member, by=request.member, origin=request.origin)
             except substitute.MayNotName as refusal:
                 messages.error(request, str(refusal))
             else:

@@ -3,7 +3,7 @@
 Call inside the school. Each act leaves a row in the audit log.
 """
 
-from . import audit, substitute
+from . import audit, new_in_office, substitute
 from .models import AuditLog, Membership, School, User
 from .origin import Origin
 
@@ -38,7 +38,9 @@ def add(
         raise MayNotJoin(f"{user} is among the people of this school already.")
     if not is_new:
         raise MayNotJoin(f"{user} was deactivated: open their page and make them active again.")
-    _record(member, f"added as {member.get_role_display()}", by=by, origin=origin)
+    row = _record(member, f"added as {member.get_role_display()}", by=by, origin=origin)
+    if member.is_office:
+        new_in_office.tell(member, "is new in the office", by=by, row=row)
     substitute.end_because_of(member, by=by, origin=origin)
     return member
 
@@ -68,16 +70,29 @@ def change(
             "Nobody else is active in the office: first make another person’s role “office”."
         )
     if (member.role, member.is_active) != (role, is_active):
+        decided = member.is_office and member.is_active
         member.role, member.is_active = role, is_active
         member.save(update_fields=["role", "is_active"])
         state = "active" if is_active else "deactivated"
-        _record(member, f"now {member.get_role_display()}, {state}", by=by, origin=origin)
+        row = _record(member, f"now {member.get_role_display()}, {state}", by=by, origin=origin)
+        if member.is_office and is_active and not decided:
+            new_in_office.tell(member, "is new in the office", by=by, row=row)
         substitute.end_because_of(member, by=by, origin=origin)
     return member
 
 
-def _record(member: Membership, what: str, *, by: Membership, origin: Origin) -> None:
-    audit.record(
+def name_substitute(member: Membership, *, by: Membership, origin: Origin) -> None:
+    """Name the substitute of an office of one person, and tell of it at the school's own address.
+
+    Raises:
+        substitute.MayNotName: as ``substitute.name``.
+    """
+    if row := substitute.name(member, by=by, origin=origin):
+        new_in_office.tell(member, "is the substitute for the office", by=by, row=row)
+
+
+def _record(member: Membership, what: str, *, by: Membership, origin: Origin) -> AuditLog:
+    return audit.record(
         AuditLog.Event.PEOPLE,
         origin=origin,
         school=member.school,

@@ -44,10 +44,11 @@ def is_alone(member: Membership) -> bool:
     return member.is_office and _office(member.school) == 1
 
 
-def name(member: Membership, *, by: Membership, origin: Origin) -> None:
-    """Name ``member`` the substitute of the office, in the place of who was it before.
+def name(member: Membership, *, by: Membership, origin: Origin) -> AuditLog | None:
+    """Name ``member`` the substitute of the office, in the place of who was it before. Return the
+    row of the audit log; None if they were it already.
 
-    Holds the school's row, as who decides does.
+    Holds the school's row, as who decides does. (``people.name_substitute`` tells of it, too.)
 
     Raises:
         MayNotName: ``by`` is not the one person of the office, or ``member`` is of the office, not
@@ -57,10 +58,10 @@ def name(member: Membership, *, by: Membership, origin: Origin) -> None:
     if because := why_not(member, by=by):
         raise MayNotName(because)
     if school.substitute_id == member.pk:
-        return
+        return None
     _end(school, by=by, origin=origin)
     School.objects.filter(pk=school.pk).update(substitute=member, substitute_since=origin.at)
-    _record(member, "named substitute for corrections", by=by, origin=origin)
+    return _record(member, "named substitute for corrections", by=by, origin=origin)
 
 
 def why_not(member: Membership, *, by: Membership) -> str | None:
@@ -116,8 +117,8 @@ def _may_act(member: Membership) -> bool:
     return member.is_active and member.user.is_active and not member.is_frozen
 
 
-def _record(member: Membership, what: str, *, by: Membership, origin: Origin) -> None:
-    audit.record(
+def _record(member: Membership, what: str, *, by: Membership, origin: Origin) -> AuditLog:
+    return audit.record(
         AuditLog.Event.PEOPLE,
         origin=origin,
         school=member.school,

@@ -8,25 +8,32 @@ import dataclasses
 import uuid
 from collections.abc import Sequence
 
-from django.db.models import Case, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
 
-from accounts.models import Membership
-from changes import naming
+from accounts.models import Membership, School
+from changes import naming, queue
+from changes.models import Change
 
+from . import second_person
 from .correction_states import WAITING, in_words, state_of, with_state
 from .gpa import WithCorrection, with_corrections
 from .models import Enrollment, GradeCorrection
 
+MOST = 100
+"""So many of what else waits are listed; the queue lists all."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """One correction. ``average``: of the pupil, while it waits. ``may_decide``: who looks may."""
+    """One correction. ``average``: of the pupil, while it waits. ``may_decide``: who looks may.
+    ``notes``: what makes it worth a second look."""
 
     correction: GradeCorrection
     state: str
     title: str
     average: WithCorrection | None
     may_decide: bool
+    notes: Sequence[str] = ()
 
     @property
     def state_label(self) -> str:
@@ -47,6 +54,15 @@ def corrections(state: str = "") -> QuerySet[GradeCorrection]:
         )
     )
     return found.filter(state=state) if state else found
+
+
+def others(school: School) -> list[queue.Line]:
+    """Return what else waits for a second person, and is no correction of a mark: marks that would
+    stand with another pupil or class, and records that go with marks on them."""
+    waiting = Change.objects.filter(two_people=True).open()
+    own = GradeCorrection.objects.filter(school_id=OuterRef("school_id"), change=OuterRef("pk"))
+    ids = waiting.exclude(Exists(own)).order_by("id").values_list("pk", flat=True)
+    return queue.lines(school, list(ids[:MOST]))
 
 
 def about(found: QuerySet[GradeCorrection], sought: str) -> QuerySet[GradeCorrection]:
@@ -71,6 +87,7 @@ def rows(found: Sequence[GradeCorrection], *, by: Membership) -> list[Row]:
         decimals=by.school.gpa_decimals,
     )
     titles = naming.titles(("enrollment", each.enrollment_id) for each in found)
+    noted = second_person.notes(found, by.school)
     return [
         Row(
             correction=each,
@@ -78,6 +95,7 @@ def rows(found: Sequence[GradeCorrection], *, by: Membership) -> list[Row]:
             title=titles[each.enrollment_id],
             average=averages.get(each.pk),
             may_decide=each.pk in waiting and each.submitted_by_id != by.user_id,
+            notes=noted.get(each.pk, ()),
         )
         for each in found
     ]

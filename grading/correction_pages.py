@@ -83,6 +83,7 @@ def listed(request: MemberRequest) -> HttpResponseBase:
         "page": page,
         "rows": rows,
         "rest_of_query": asked.urlencode(),
+        "others": correction_list.others(request.member.school),
         "count": sum(row.may_decide for row in rows),
         "waiting": correction_list.corrections(correction_states.WAITING).count(),
         "substitute": substitute.in_force(request.member.school),
