@@ -19,7 +19,7 @@ from accounts.models import Membership
 from changes import lookups, vanishing
 from changes.deciding import Act
 from changes.judgement import Judged, Why
-from changes.models import Change, ChangeSet, Decision, Exclusion
+from changes.models import Change, Decision, Exclusion
 from changes.projector import Move
 from changes.propose import Draft
 from changes.registry import EXISTS, FALSE
@@ -368,11 +368,7 @@ def _taking_marks_along(judged: Sequence[Judged]) -> list[Judged]:
     """Return what nobody but its author decides on and was typed before the mark stood that it
     would take along. (What was typed later needs two people from the start.)"""
     moving = [
-        j
-        for j in judged
-        if j.decider_is_author
-        and _takes_along(j.field, j.current, j.value)
-        and not (j.field == "status" and j.source == ChangeSet.Source.IMPORT)
+        j for j in judged if j.decider_is_author and _takes_along(j.field, j.current, j.value)
     ]
     stands = standing({j.entity_id for j in moving}) if moving else {}
     return [j for j in moving if stands.get(j.entity_id) is not None]

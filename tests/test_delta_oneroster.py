@@ -26,6 +26,7 @@ from tests.test_import_oneroster import (
     OFFICE,
     all_equal,
     another_office_person,
+    approve_as_second,
     edit,
     mark_of,
     refused,
@@ -291,8 +292,10 @@ def test_a_delta_that_points_at_nothing_is_refused_at_its_line(deliver):
 
 def test_who_is_to_be_deleted_from_a_class_is_withdrawn_and_keeps_the_mark(deliver):
     said = takes(deliver(enrollments=[f"e1,tobedeleted,{AT},,,,,"]))
-    assert "  withdrawn: 1 enrolment" in said
+    assert "  1 change waits for a second person of the office: a mark stands there" in said
     with enter(school()):
+        assert (mark_of("p1").status, mark_of("p1").grade) == ("enrolled", "80")
+        approve_as_second(mark_of("p1"))
         assert (mark_of("p1").status, mark_of("p1").grade) == ("withdrawn", "80")
     takes(deliver(enrollments=[f"e1,active,{AT},k1,s1,p1,student,"]))
     with enter(school()):
@@ -301,7 +304,7 @@ def test_who_is_to_be_deleted_from_a_class_is_withdrawn_and_keeps_the_mark(deliv
 
 
 def test_inactive_is_read_as_to_be_deleted_and_other_words_are_refused(deliver):
-    assert "withdrawn: 1" in takes(deliver(enrollments=[f"e1,inactive,{AT},,,,,"]))
+    assert "enrolled -> withdrawn" in takes(deliver(enrollments=[f"e1,inactive,{AT},,,,,"]))
     said = refused(deliver(enrollments=[f"e2,gone,{AT},k1,s1,p2,student,"]))
     assert "line 2, column status: “gone” is neither active nor tobedeleted" in said
 

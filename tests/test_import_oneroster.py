@@ -109,17 +109,19 @@ def edit_by_two(record, **values):
     """The same, of what one person does not change alone."""
     with pytest.raises(AssertionError):
         edit(record, **values)
-    second = Membership.objects.create(
+    approve_as_second(record)
+
+
+def approve_as_second(record):
+    """Let another person of the office approve what waits of a record. Call inside the school."""
+    user = User.objects.filter(email="second@schools.example").first()
+    member, _ = Membership.objects.get_or_create(
         school=record.school,
-        user=User.objects.create_user("second@schools.example"),
-        role="office",
+        user=user or User.objects.create_user("second@schools.example"),
+        defaults={"role": "office"},
     )
-    review.approve(
-        [each.pk for each in Change.objects.filter(entity_id=record.pk).open()],
-        school=record.school,
-        by=second,
-        origin=Origin(),
-    )
+    waiting = [each.pk for each in Change.objects.filter(entity_id=record.pk).open()]
+    review.approve(waiting, school=record.school, by=member, origin=Origin())
 
 
 def _office_of(school):
@@ -411,10 +413,14 @@ WITHOUT_P2 = {
 def test_who_is_no_longer_in_a_class_is_withdrawn_and_keeps_record_and_mark(deliver):
     run(deliver())
     said = run(deliver(WITHOUT_P2), confirm_removals=True)
-    assert "  withdrawn: 1 enrolment" in said
+    assert "withdrawn: 1 enrolment" not in said
+    assert "  1 change waits for a second person of the office: a mark stands there" in said
+    assert "    Li, Bo in BIO-2: status enrolled -> withdrawn" in said
     assert "  no longer in the file, left as they are: 1 pupil" in said
     with enter(school()):
         assert Student.objects.filter(source_id="p2").exists()
+        assert (mark_of("p2").status, mark_of("p2").grade) == ("enrolled", "EX")
+        approve_as_second(mark_of("p2"))
         assert (mark_of("p2").status, mark_of("p2").grade) == ("withdrawn", "EX")
     assert "nothing to change" in run(deliver(WITHOUT_P2))
     assert all_equal()
@@ -423,6 +429,8 @@ def test_who_is_no_longer_in_a_class_is_withdrawn_and_keeps_record_and_mark(deli
 def test_who_is_in_the_class_again_is_enrolled_again(deliver):
     run(deliver())
     run(deliver(WITHOUT_P2), confirm_removals=True)
+    with enter(school()):
+        approve_as_second(mark_of("p2"))
     run(deliver())
     with enter(school()):
         assert mark_of("p2").status == "enrolled"
@@ -441,6 +449,7 @@ def test_whom_a_file_withdrew_and_a_person_put_back_stays_in_the_class(deliver):
     run(deliver())
     run(deliver(WITHOUT_P2), confirm_removals=True)
     with enter(school()):
+        approve_as_second(mark_of("p2"))
         edit(mark_of("p2"), status="enrolled")
     assert "nothing to change" in run(deliver(WITHOUT_P2))
     with enter(school()):

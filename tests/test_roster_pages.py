@@ -205,7 +205,7 @@ def test_a_changed_name_and_a_mark_that_stands_are_shown_as_what_they_become(
     assert "1 pupil changed" in said
     assert "family name: Li Lee" in said
     assert "mark: 80 90" in said
-    assert "Another mark stands: a second person approves the correction." in said
+    assert "A mark stands here: a second person approves this." in said
     assert "changed: 1 pupil 1 mark waits for a second person of the office: another" in said
     assert "1 enrolment waits for a second person" in said
     assert "1 enrolment changed" not in said
@@ -229,14 +229,17 @@ def test_a_roster_that_takes_much_away_asks_for_a_tick(upload, office, people):
     }
     page = upload(fewer)
     assert "it would take 1 of 2 enrolments out of the classes" in text_of(page)
-    assert "1 enrolment withdrawn" in text_of(page)
+    assert "A mark stands here: a second person approves this." in text_of(page)
     refused = confirm(office, people, page)
     assert refused.status_code == 422
     assert "Tick the box" in text_of(refused)
     done = confirm(office, people, page, removals="yes")
-    assert "withdrawn: 1 enrolment" in text_of(done)
+    assert "1 change waits for a second person of the office" in text_of(done)
     with enter(people.school):
-        assert Enrollment.objects.get(source_id="e2").status == "withdrawn"
+        place = Enrollment.objects.get(source_id="e2")
+        people.b.approves(*people.open_of(place.pk))
+        place.refresh_from_db()
+        assert place.status == "withdrawn"
 
 
 def test_what_is_wrong_is_counted_by_kind_and_shown_at_its_line(upload):
@@ -322,8 +325,9 @@ def test_a_delta_is_shown_and_imported_too(upload, office, people):
             + "\ne2,tobedeleted,,,,,\n",
         }
     )
-    assert "1 enrolment withdrawn" in text_of(page)
-    assert "withdrawn: 1 enrolment" in text_of(confirm(office, people, page))
+    assert "A mark stands here: a second person approves this." in text_of(page)
+    done = confirm(office, people, page)
+    assert "1 change waits for a second person of the office" in text_of(done)
 
 
 def test_the_worker_forgets_an_upload_after_a_day(upload, client, people):

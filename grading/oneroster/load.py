@@ -10,6 +10,7 @@ from accounts import audit
 from accounts.in_school import enter
 from accounts.models import AuditLog, Membership, School
 from accounts.origin import Origin
+from changes import queue
 from changes.deciding import lock_authors
 from changes.delivering import Part as Entered
 from grading.oneroster import people, scales
@@ -163,7 +164,7 @@ def _load_school(
 
     def written(difference: Difference, entered: Entered) -> None:
         nonlocal compared
-        _add(report, part, difference, matches, entered)
+        _add(report, part, school, difference, matches, entered)
         if telling:
             report.lines.add(what_changed(difference, entered))
         compared += difference.records
@@ -221,6 +222,7 @@ def _without_programme(part: Part, programmes: Collection[str]) -> list[str]:
 def _add(
     report: SchoolReport,
     part: Part,
+    school: School,
     difference: Difference,
     matches: Matches,
     entered: Entered,
@@ -231,17 +233,25 @@ def _add(
     report.changed -= _only_waiting(entered, report.removal)
     report.kept += difference.kept
     report.values += len(entered.changes)
+    marks = [judged for judged in entered.waiting if judged.field == "grade"]
+    moving = [judged for judged in entered.waiting if judged.field != "grade"]
     grades = sum(change.field == "grade" for change in entered.changes)
-    report.grades += grades - len(entered.waiting)
+    report.grades += grades - len(marks)
     if not entered.waiting:
         return
+    away = report.removal.away
+    report.withdrawing += sum(each.field in away.get(each.entity_id, ()) for each in moving)
+    report.moving += [
+        f"{line.title}: {line.field} {line.old} -> {line.new}"
+        for line in queue.lines(school, [judged.id for judged in moving])
+    ]
     waiting = {judged.entity_id for judged in entered.waiting}
     pairs = {
         entity_id: this.key
         for this, entity_id in matches.ids.items()
         if entity_id in waiting and isinstance(this.key, tuple)
     }
-    for judged in entered.waiting:
+    for judged in marks:
         class_id, pupil_id = pairs.get(judged.entity_id, ("", ""))
         pupil, class_ = part.pupils.get(pupil_id), part.classes.get(class_id)
         who = f"{pupil.given_name} {pupil.family_name}".strip() if pupil else "a pupil"

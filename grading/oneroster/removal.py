@@ -1,11 +1,11 @@
 """What a roster takes away: pupils out of classes, and records that nothing hangs on.
 
 A pupil who is not in a class any more is withdrawn from it: the enrolment, its mark and its comment
-stay, for the transcript. Of a complete delivery that is whoever came with a roster and is missing
-in a class that the delivery lists; classes that it does not list, such as those of last year, stay
-as they are. A delta names what is to be deleted. A pupil, class, course or term is deleted when
-nothing hangs on it; otherwise it stays, and the enrolments of the pupil or class that have no mark
-yet are withdrawn.
+stay. Where a mark stands that waits for a second person, for no transcript shows it then. Of a
+complete delivery that is whoever came with a roster and is missing in a class that the delivery
+lists; classes that it does not list, such as those of last year, stay as they are. A delta names
+what is to be deleted. A pupil, class, course or term is deleted when nothing hangs on it; otherwise
+it stays, and the enrolments of the pupil or class that have no mark yet are withdrawn.
 
 Call everything here inside the school. The number of statements does not grow with the records.
 """

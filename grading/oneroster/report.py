@@ -27,7 +27,9 @@ class SchoolReport:
 
     values: how many were written. added, changed: records by entity type, without those of which
     only a mark waits. grades: marks that stand now. waiting: marks that wait for a second person,
-    since another mark stands; a line each.
+    since another mark stands; a line each. moving: what else waits for one, since a mark stands
+    that would stand elsewhere with it, or on no transcript; a line each. withdrawing: how many of
+    these are enrolments that the file withdraws.
     kept: values that were changed here since the last import, and in the file not. deleted:
     records of the file that were deleted here. gone: records that are no longer in the file, by
     entity type. own_pupils: those who never came with a roster, and are in none of the files.
@@ -43,6 +45,8 @@ class SchoolReport:
     changed: Counter[str] = field(default_factory=Counter)
     grades: int = 0
     waiting: list[str] = field(default_factory=list)
+    moving: list[str] = field(default_factory=list)
+    withdrawing: int = 0
     kept: int = 0
     deleted: int = 0
     gone: Counter[str] = field(default_factory=Counter)
@@ -117,14 +121,22 @@ def _tell_school(school: SchoolReport, email: str, *, listing: bool) -> Iterator
         )
         if listing:
             yield from _lines(school.waiting)
+    if school.moving:
+        changes = _count(len(school.moving), "change waits", "changes wait")
+        yield (
+            f"  {changes} for a second person of the office: a mark stands there, and would move "
+            f"or leave the transcript{':' if listing else '.'}"
+        )
+        if listing:
+            yield from _lines(school.moving)
     if school.kept:
         values = _count(school.kept, "value differs", "values differ")
         yield f"  {values} from the file since the last import; what stands here was kept."
     if school.deleted:
         records = _count(school.deleted, "record", "records")
         yield f"  {records} of the file were deleted here, and stay so."
-    if school.removal.withdrawn:
-        yield f"  withdrawn: {_list({'enrollment': school.removal.withdrawn})}"
+    if withdrawn := school.removal.withdrawn - school.withdrawing:
+        yield f"  withdrawn: {_list({'enrollment': withdrawn})}"
     if any(school.removal.deleted.values()):
         yield f"  deleted: {_list(school.removal.deleted)}"
     if any(school.removal.stay.values()):

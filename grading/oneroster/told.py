@@ -24,7 +24,7 @@ LISTED = 100
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A field that changed. waits: another mark stands there, so that a second person approves."""
+    """A field that changed. waits: a mark stands there, so that a second person approves."""
 
     label: str
     before: str
