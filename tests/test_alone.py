@@ -4,9 +4,13 @@ otherwise. By the engine, whatever form or file it comes from; and by the databa
 import pytest
 from django.db import DatabaseError, transaction
 
-from changes.deciding import CannotProject
+from accounts import substitute
+from accounts.freezing import freeze
+from accounts.in_school import enter
+from accounts.models import Membership
+from changes.deciding import CannotProject, MayNotDecide
 from changes.propose import Draft, creation
-from changes.review import NotApproved
+from changes.review import NoSuchChange, NotApproved, approve, reopen
 from grading.models import Enrollment, GradingScale, GradingStep, Section
 from tests.cast import only, typed
 
@@ -138,6 +142,39 @@ def test_a_class_without_marks_changes_as_ever(marked):
         entity_type="section", entity_id=people.there, field="course", typed=str(people.course)
     )
     assert people.a.enters([draft]).outcome is not None
+
+
+# By other doors. ----------------------------------------------------------------------------------
+
+
+def test_nor_by_an_own_first_mark_that_was_declined_and_is_reopened(inside):
+    people = inside
+    own = only(people.a.types(people.marks[0], "95"))
+    people.b.declines(own)
+    people.stands("60")
+    copies = reopen([own.pk], school=people.school, by=people.a.member, origin=people.a.origin())
+    with pytest.raises(NotApproved, match=ALONE):
+        people.a.approves(*copies, use_values={copies[0].pk: "it was right"})
+    assert people.grade(people.marks[0]) == "60"
+
+
+def test_nor_by_a_membership_of_another_school_or_with_the_second_person_frozen(marked):
+    people = marked
+    own = only(people.a.types(people.mark, "95", reason="recount"))
+    elsewhere = Membership.objects.create(
+        school=people.other_school, user=people.a.user, role="office"
+    )
+    given = {"by": elsewhere, "origin": people.a.origin()}
+    with pytest.raises(MayNotDecide):
+        approve([own.pk], school=people.school, **given)
+    with enter(people.other_school), pytest.raises(NoSuchChange):
+        approve([own.pk], school=people.other_school, **given)
+    freeze(people.b.member, by=people.a.member, origin=people.a.origin(), reason="mine")
+    with pytest.raises(NotApproved, match=ALONE):
+        people.a.approves(own)
+    with pytest.raises(substitute.MayNotName):
+        substitute.name(people.t1.member, by=people.a.member, origin=people.a.origin())
+    assert people.grade(people.mark) == "60"
 
 
 # The database. ------------------------------------------------------------------------------------

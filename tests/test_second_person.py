@@ -156,8 +156,11 @@ def test_what_waits_for_a_second_person_and_is_no_correction_stands_on_the_list_
             origin=people.a.origin(),
         )
         name_substitute(people.b.member, by=people.a.member, origin=people.a.origin())
-    own = Browser(people.a).get(reverse("admin:corrections")).content.decode()
+    asker = Browser(people.a)
+    own = asker.get(reverse("admin:corrections")).content.decode()
     assert "your own: somebody else decides" in words_of(own)
+    forged = {"action": "approve", "change": str(moving.id), "seen": str(moving.id)}
+    assert asker.send(reverse("admin:decide"), forged).status_code == 409
     browser = Browser(people.b)
     page = browser.get(reverse("admin:corrections")).content.decode()
     assert f'name="change" value="{moving.id}"' in page

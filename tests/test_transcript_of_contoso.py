@@ -10,13 +10,14 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts.ids import new_id
 from accounts.in_school import enter
-from accounts.models import Membership, School
+from accounts.models import Membership, School, User
 from accounts.origin import Origin
 from changes import review
 from changes.propose import Draft
 from grading import gpa
-from grading.models import Course, GradingScale, GradingStep
+from grading.models import Course, GradingScale, GradingStep, Section
 from grading.transcript_rows import transcripts
 from students.models import Student
 
@@ -72,18 +73,22 @@ def by_the_files(folder):
 
 
 def gives_points_and_credits(school):
-    """The delivery knows neither: the office adds them."""
+    """The delivery knows neither: the office adds them. Of the scale that the classes are marked by
+    it makes a new version, and two people give it to them."""
+    office = Membership.objects.get(school=school, user__email=OFFICE)
+    user, _ = User.objects.get_or_create(email="second@contoso.example")
+    second = Membership.objects.create(school=school, user=user, role="office")
+    scale_of = []
     for scale in GradingScale.objects.all():
-        GradingStep.objects.bulk_create(
-            GradingStep(
-                school=school,
-                scale=scale,
-                label=f"from {least}",
-                minimum=least,
-                points=Decimal(its) / 1000,
-            )
-            for least, its in STEPS
-        )
+        classes = Section.objects.filter(scale=scale).values_list("pk", flat=True)
+        version = with_points(scale)
+        scale_of += [
+            Draft(entity_type="section", entity_id=pk, field="scale", typed=str(version.pk))
+            for pk in classes
+        ]
+    entered = review.enter_directly(scale_of, school=school, by=office, origin=Origin(), whole=True)
+    waiting = [each.id for each in entered.waiting]
+    review.approve(waiting, school=school, by=second, origin=Origin())
     credits_of = [
         Draft(
             entity_type="course",
@@ -93,8 +98,28 @@ def gives_points_and_credits(school):
         )
         for course in Course.objects.all()
     ]
-    office = Membership.objects.get(school=school, user__email=OFFICE)
     review.enter_directly(credits_of, school=school, by=office, origin=Origin(), whole=True)
+
+
+def with_points(scale):
+    """Return a new version of a scale, whose steps are worth points."""
+    steps = list(scale.steps.all())
+    scale.pk, scale._state.adding, scale.version = new_id(), True, scale.version + 1
+    scale.save()
+    for step in steps:
+        step.pk, step._state.adding, step.scale = new_id(), True, scale
+    steps += [
+        GradingStep(
+            school=scale.school,
+            scale=scale,
+            label=f"from {least}",
+            minimum=least,
+            points=Decimal(its) / 1000,
+        )
+        for least, its in STEPS
+    ]
+    GradingStep.objects.bulk_create(steps)
+    return scale
 
 
 def test_every_transcript_of_the_contoso_schools_is_what_the_files_add_up_to(db, shared_data):
