@@ -95,8 +95,7 @@ def test_what_is_shown_does_not_depend_on_the_parts(bring, school, monkeypatch):
     assert [group["heading"] for group in small["groups"]] == [
         "pupil changed",
         "pupil new",
-        "enrolment waits for a second person",
-        "enrolment withdrawn",
+        "enrolments wait for a second person",
     ]
 
 
