@@ -7,6 +7,7 @@ decisions: positions and numbers do, and they are given under the lock.
 
 import contextlib
 import dataclasses
+import itertools
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -67,7 +68,8 @@ class Clash:
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Act:
     """A decision in the making, under the school's lock. ``stands_in``: who decides is the named
-    substitute of an office of one person, and decides on what needs two people alone."""
+    substitute of an office of one person, and decides on what needs two people alone.
+    ``has_stamped``: it approves changes, and does not only exclude some, or lift that."""
 
     kind: str
     school: School
@@ -83,6 +85,7 @@ class Act:
     moves: list[Move] = dataclasses.field(default_factory=list)
     brought: list[Judged] = dataclasses.field(default_factory=list)
     stands_in: bool = False
+    has_stamped: bool = False
     decision: Decision | None = None
 
     @property
@@ -95,6 +98,7 @@ class Act:
 
     def approve(self, judged: Sequence[Judged]) -> None:
         """Stamp changes as approved, at the next positions, in the order given."""
+        self.has_stamped = True
         self._stamp("approved", judged, after=self.head.last_position)
         self.head.last_position += len(judged)
 
@@ -289,9 +293,15 @@ def joined(first: Iterable[Move], then: Iterable[Move]) -> list[Move]:
 
 def find_clashes(school: School, moves: Iterable[Move]) -> list[Clash]:
     """Return the natural keys that records of the tables share, among those that moved."""
+    keys = {
+        (tracked.entity_type, name)
+        for tracked in registry.in_order()
+        for names in tracked.natural_keys
+        for name in names
+    }
     moved: dict[tuple[str, str], set[uuid.UUID]] = defaultdict(set)
     for move in moves:
-        if move.after is not None:
+        if move.after is not None and (move.entity_type, move.field) in keys:
             moved[move.entity_type, move.field].add(move.entity_id)
     clashes = []
     for tracked in registry.in_order():
@@ -365,6 +375,11 @@ def _check_office(by: Membership, school: School, kind: str) -> bool:
     raise MayNotDecide("Only an active member of this school’s office decides.")
 
 
+CHUNK = 5000
+"""So many lines of what was stamped are read at once. One by one the reading takes longer than the
+digest of them; and all of a large import are too many to hold."""
+
+
 def _seal(act: Act) -> None:
     """Insert the Decision with its digest over the one before, and move the head."""
     if act.idempotency_key is not None and act.by is None:
@@ -391,7 +406,8 @@ def _seal(act: Act) -> None:
         undoes = act.undoes.pk if act.undoes else None
         parameters = {"school": act.school.pk, "decision": act.id, "undoes": undoes}
         cursor.execute(seal.LINES_OF_ONE, parameters)
-        row = seal.row_of(decision, (line for _, line in cursor))
+        stamped = itertools.chain.from_iterable(iter(lambda: cursor.fetchmany(CHUNK), []))
+        row = seal.row_of(decision, (line for _, line in stamped))
     decision.digest = seal.digest(act.head.last_digest, row)
     decision.save(force_insert=True)
     act.decision = decision

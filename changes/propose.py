@@ -10,9 +10,9 @@ import functools
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
-from django.db import connection
+from django.db import connection, models
 from psycopg import sql
 
 from accounts.ids import new_id
@@ -570,20 +570,31 @@ def seal_and_insert(
         of = change_set if isinstance(change_set, ChangeSet) else change_set[change.change_set_id]
         change.salt = seal.new_salt()
         change.commitment = seal.commitment(change.salt, seal.facts_of_change(change, of))
-    columns = [
-        [getattr(change, field.attname) for change in changes]
-        for field in Change._meta.concrete_fields
-    ]
     with connection.cursor() as cursor:
-        cursor.execute(_insert_statement(), columns)
+        cursor.execute(_insert_statement(), [_column(field, changes) for field in _facts()])
     for change in changes:
         change._state.adding, change._state.db = False, connection.alias
     return changes
 
 
 @functools.cache
+def _facts() -> "list[models.Field[Any, Any]]":
+    """Return the fields of a change but for those that are set when it is decided."""
+    decided = {"position", "decision", "decided_by"}
+    return [field for field in Change._meta.concrete_fields if field.name not in decided]
+
+
+def _column(field: "models.Field[Any, Any]", changes: Sequence[Change]) -> str | list[Any]:
+    """Return a column of changes, as its array is written: ids by ourselves, see ``lookups``."""
+    values = [getattr(change, field.attname) for change in changes]
+    if field.db_type(connection) == "uuid":
+        return lookups.written("null" if each is None else str(each) for each in values)
+    return values
+
+
+@functools.cache
 def _insert_statement() -> str:
-    fields = Change._meta.concrete_fields
+    fields = _facts()
     arrays = [
         sql.SQL("%s::{}[]").format(sql.SQL(str(field.db_type(connection)))) for field in fields
     ]

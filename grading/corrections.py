@@ -196,27 +196,12 @@ def write_moved(act: Act, moves: Sequence[Move]) -> None:
     that moved."""
     if not moves:
         return
-    told = set(
-        GradeCorrection.objects.filter(
-            decision_id=act.id, status=GradeCorrection.Status.APPROVED
-        ).values_list("enrollment_id", flat=True)
-    )
-    typed = set(
-        Change.objects.filter(decision_id=act.id, field="grade").values_list("entity_id", flat=True)
-    )
-    deletions = {
-        change.entity_id: change
-        for change in Change.objects.filter(
-            decision_id=act.id, field=EXISTS, value=FALSE
-        ).select_related("change_set")
-    }
+    deletions: dict[uuid.UUID, Change] = {}
+    if act.has_stamped:
+        moves = _not_told(act, moves)
+        stamped = Change.objects.filter(decision_id=act.id, field=EXISTS, value=FALSE)
+        deletions = {each.entity_id: each for each in stamped.select_related("change_set")}
     causes = vanishing.causes(deletions.keys(), act.moves)
-    if told or typed:  # by their own corrections, or to a first grade
-        moves = [
-            move
-            for move in moves
-            if move.entity_id not in told and not (move.before is None and move.entity_id in typed)
-        ]
     # What moved for the same cause, from one mark to one other, says the same but for where: of
     # 50,000 marks that move there are a few thousand of these.
     alike: dict[tuple[uuid.UUID | None, str | None, str | None], list[uuid.UUID]] = defaultdict(
@@ -234,6 +219,21 @@ def write_moved(act: Act, moves: Sequence[Move]) -> None:
             },
         )
     tell_instructors(act)
+
+
+def _not_told(act: Act, moves: Sequence[Move]) -> list[Move]:
+    """Leave out what moved by its own correction, or to a first grade that ``act`` approves."""
+    corrected = GradeCorrection.objects.filter(
+        decision_id=act.id, status=GradeCorrection.Status.APPROVED
+    )
+    told = set(corrected.values_list("enrollment_id", flat=True))
+    stamped = Change.objects.filter(decision_id=act.id, field="grade")
+    typed = set(stamped.values_list("entity_id", flat=True))
+    return [
+        move
+        for move in moves
+        if move.entity_id not in told and not (move.before is None and move.entity_id in typed)
+    ]
 
 
 class _Said(NamedTuple):
@@ -301,11 +301,11 @@ def _insert(act: Act, rows: Mapping[_Said, Collection[uuid.UUID]]) -> None:
                 "numbers": lookups.written(numbers),
                 "old": [said.old_grade for said in rows],
                 "new": [said.new_grade for said in rows],
-                "kinds": [str(said.kind) for said in rows],
-                "changes": [said.change_id for said in rows],
+                "kinds": lookups.written(said.kind for said in rows),
+                "changes": lookups.written(str(said.change_id or "null") for said in rows),
                 "reasons": [said.reason for said in rows],
-                "submitters": [said.submitted_by_id for said in rows],
-                "times": [said.submitted_at for said in rows],
+                "submitters": lookups.written(str(said.submitted_by_id or "null") for said in rows),
+                "times": lookups.written(said.submitted_at.isoformat() for said in rows),
             },
         )
 
