@@ -98,12 +98,12 @@ class MarkRules(Rules):
         return unusual_marks.unusual(sent)
 
     def judge(self, judged: Sequence[Judged], *, among: Sequence[Judged]) -> None:
-        standing, moved_to = _standing_sections(judged), _sections_moved_to(judged)
-        sections = {*standing.values(), *moved_to.values()}
+        standing, moving = _standing_sections(judged), _moves(judged)
+        sections = {*standing.values(), *(m.refers_to for m in moving.values() if m.refers_to)}
         classes = _classes(sections, [j for j in among if j.passes])
-        moves = {k: move for k, move in _moves(judged).items() if moved_to[k] != standing.get(k)}
+        moves = {k: move for k, move in moving.items() if move.refers_to != standing.get(k)}
         _judge_moves(moves, judged, classes)
-        section_of = standing | _sections_moved_to(judged)
+        section_of = standing | (_sections_moved_to(judged) if moving else {})
         for each in judged:
             if each.field in TYPED and (its := classes.get(section_of.get(each.entity_id))):
                 _judge_typed(each, its)

@@ -6,9 +6,10 @@ import re
 import uuid
 from collections.abc import Iterable
 
-from changes.registry import Invalid
+from django.db import connection
 
-from .models import GradingScale
+from changes import lookups
+from changes.registry import Invalid
 
 _NUMBER = re.compile(r"[+-]?\d{1,6}([.,]\d{0,6})?", re.ASCII)
 
@@ -72,16 +73,21 @@ class Scale:
         return self._has[mark]
 
 
+_SCALES = """
+    select s.id, s.name, s.minimum, s.maximum, s.decimals, t.label, t.is_code, t.minimum
+    from grading_gradingscale s
+    left join grading_gradingstep t on t.school_id = s.school_id and t.scale_id = s.id
+    where s.id = any(%s::uuid[])
+    order by t.is_code, t.points desc, t.label"""
+
+
 def scales(ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Scale]:
-    """Return these scales, with their letters and codes. One statement. Call inside a school."""
-    rows = (
-        GradingScale.objects.filter(pk__in=set(ids))
-        .order_by("steps__is_code", "-steps__points", "steps__label")
-        .values_list(
-            *("pk", "name", "minimum", "maximum", "decimals"),
-            *("steps__label", "steps__is_code", "steps__minimum"),
-        )
-    )
+    """Return these scales, with their letters and codes. One statement, written out: every save of
+    a sheet comes by here. Call inside a school."""
+    wanted = lookups.array(set(ids))
+    with connection.cursor() as cursor:
+        cursor.execute(_SCALES, [wanted])
+        rows = cursor.fetchall()
     found: dict[uuid.UUID, Scale] = {}
     for pk, name, minimum, maximum, decimals, label, is_code, least in rows:
         scale = found.setdefault(pk, Scale(pk, name, minimum, maximum, decimals, {}))
