@@ -282,10 +282,11 @@ def _with_target(tracked: Tracked, *, every: bool) -> str:
     """Return the common table expressions ``current`` (what stands), ``target`` (what should) and
     ``compared`` (both, side by side).
 
-    Each is materialised, for otherwise the planner may fold the ledger anew for each row. They are
-    compared by one full join, which can only be a hash or a merge, and exclusions are looked up by
-    ``not in``, which can only be a hash: of rows that came in this same transaction the planner
-    knows nothing, and a loop over both takes minutes for 40,000.
+    Each is materialised, for otherwise the planner may fold the ledger anew for each row, or read
+    all pupils for each enrolment. They are compared by one full join, which can only be a hash or a
+    merge, and exclusions are looked up by ``not in``, which can only be a hash: of rows that came
+    in this same transaction the planner knows nothing, and a loop over both takes minutes for
+    40,000.
     """
     one_of = "" if every else "and {alias}.{column} = any(%(ids)s::uuid[])"
     parents = []
@@ -335,13 +336,13 @@ def _with_target(tracked: Tracked, *, every: bool) -> str:
                        jsonb_object_agg({column_of}, value) filter (where value is not null) as doc
                 from cells group by entity_id
                 having bool_or(field = {exists} and value = 'true')
-            ), target as materialized (
-                select {selected}
-                from docs d
+            ), records as materialized (
+                select r.* from docs d
                 cross join lateral jsonb_populate_record(
                     null::{table},
                     %(blanks)s::jsonb || d.doc || jsonb_build_object('id', d.id)) r
-                {parents}
+            ), target as materialized (
+                select {selected} from records r {parents}
             ), current as materialized (
                 select {columns} from {table} t where t.school_id = %(school)s {rows}
             ), compared as materialized (
