@@ -78,12 +78,16 @@ def listed(request: MemberRequest) -> HttpResponseBase:
     asked = request.GET.copy()
     asked.pop("page", None)
     rows = correction_list.rows(list(page), by=request.member)
+    others = correction_list.others(request.member.school)
     context = {
         "filters": filters,
         "page": page,
         "rows": rows,
         "rest_of_query": asked.urlencode(),
-        "others": correction_list.others(request.member.school),
+        "others": others,
+        "may_decide_others": any(
+            line.first.author_id != request.member.user_id for line in others
+        ),
         "count": sum(row.may_decide for row in rows),
         "waiting": correction_list.corrections(correction_states.WAITING).count(),
         "substitute": substitute.in_force(request.member.school),

@@ -159,11 +159,13 @@ def test_what_waits_for_a_second_person_and_is_no_correction_stands_on_the_list_
     asker = Browser(people.a)
     own = asker.get(reverse("admin:corrections")).content.decode()
     assert "your own: somebody else decides" in words_of(own)
+    assert "Approve ticked" not in own
     forged = {"action": "approve", "change": str(moving.id), "seen": str(moving.id)}
     assert asker.send(reverse("admin:decide"), forged).status_code == 409
     browser = Browser(people.b)
     page = browser.get(reverse("admin:corrections")).content.decode()
     assert f'name="change" value="{moving.id}"' in page
+    assert "Approve ticked" in page
     assert "Abbott, Ada" in words_of(page)
     confirm = reverse("admin:confirm")
     sent = {**form_of(page, confirm), "action": "approve", "change": str(moving.id)}
