@@ -85,9 +85,7 @@ def listed(request: MemberRequest) -> HttpResponseBase:
         "rows": rows,
         "rest_of_query": asked.urlencode(),
         "others": others,
-        "may_decide_others": any(
-            line.first.author_id != request.member.user_id for line in others
-        ),
+        "may_decide_others": any(line.first.author_id != request.member.user_id for line in others),
         "count": sum(row.may_decide for row in rows),
         "waiting": correction_list.corrections(correction_states.WAITING).count(),
         "substitute": substitute.in_force(request.member.school),
