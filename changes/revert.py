@@ -428,7 +428,7 @@ def _plan_revert(criteria: Criteria, school: School, unticked: Unticked) -> _Pla
         groups=groups,
         unticked=_resolved(unticked, groups, set(others)),
         others=others,
-        declined=[m.id for m in matches if m.status == Change.Status.DECLINED],
+        declined=sorted(m.id for m in matches if m.status == Change.Status.DECLINED),
     )
 
 
