@@ -71,6 +71,15 @@ e5,k2,s2,a2,teacher,true
     ),
 }
 
+NUMBERED = """sourcedId,enabledUser,orgSourcedIds,role,givenName,familyName,identifier,email
+p1,true,s1,student,Ana,Moreno,101,
+p2,true,s1,student,Bo,Li,102,
+p3,true,s2,student,Cy,Ek,101,
+a1,true,s1,teacher,Dora,Sweet,,sweet@school.example
+a2,true,s2,teacher,Eve,Hill,,hill@school.example
+"""
+"""The pupils of the small delivery with numbers, which each school gives for itself."""
+
 
 def write(folder: Path, files: Files | None = None) -> Path:
     """Write the sound delivery; named files replaced, added, or left out when None."""

@@ -17,15 +17,7 @@ from grading.oneroster.load import load
 from grading.oneroster.problems import BadRoster
 from grading.oneroster.reader import read_roster
 from students.models import Student
-from tests.small_roster import SOUND, instead, plus, write
-
-NUMBERED = """sourcedId,enabledUser,orgSourcedIds,role,givenName,familyName,identifier,email
-p1,true,s1,student,Ana,Moreno,101,
-p2,true,s1,student,Bo,Li,102,
-p3,true,s2,student,Cy,Ek,101,
-a1,true,s1,teacher,Dora,Sweet,,sweet@school.example
-a2,true,s2,teacher,Eve,Hill,,hill@school.example
-"""
+from tests.small_roster import NUMBERED, SOUND, instead, plus, write
 
 
 @pytest.fixture(autouse=True)

@@ -29,17 +29,9 @@ from grading.models import (
     Term,
 )
 from students.models import Student
-from tests.small_roster import SOUND, instead, plus, write, zipped
+from tests.small_roster import NUMBERED, SOUND, instead, plus, write, zipped
 
 OFFICE = "office@school.example"
-NUMBERED = """sourcedId,enabledUser,orgSourcedIds,role,givenName,familyName,identifier,email
-p1,true,s1,student,Ana,Moreno,101,
-p2,true,s1,student,Bo,Li,102,
-p3,true,s2,student,Cy,Ek,101,
-a1,true,s1,teacher,Dora,Sweet,,sweet@school.example
-a2,true,s2,teacher,Eve,Hill,,hill@school.example
-"""
-"""The pupils of the small delivery with numbers, which each school gives for itself."""
 
 
 @pytest.fixture
